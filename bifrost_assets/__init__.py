@@ -1,0 +1,1 @@
+"""The Dagster code location: every dataset, model, backtest and report is an asset. May import bifrost_core only."""

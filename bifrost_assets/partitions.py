@@ -1,0 +1,48 @@
+"""Exchange sessions as partitions: weekdays less the exchange's holidays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import dagster as dg
+
+from bifrost_core.calendar import Session, all_sessions, sessions_between
+from bifrost_core.settings import Settings, load_settings
+
+
+def session_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
+    """One partition per session of the exchange, from `first_session` on; keys are ISO dates."""
+    sessions = [s.session for s in all_sessions(settings.exchange)]
+    first = date.fromisoformat(settings.first_session)
+    trading = set(sessions)
+    weekdays = (first + timedelta(days=n) for n in range((sessions[-1] - first).days + 1))
+    holidays = [datetime(d.year, d.month, d.day) for d in weekdays if d.weekday() < 5 and d not in trading]
+    return dg.TimeWindowPartitionsDefinition(
+        start=settings.first_session,
+        cron_schedule="0 0 * * 1-5",
+        fmt="%Y-%m-%d",
+        timezone="UTC",
+        exclusions=holidays,
+        end_offset=1,
+    )
+
+
+SESSIONS = session_partitions(load_settings())
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The sessions one run is about, first and last included."""
+
+    first: date
+    last: date
+
+    def sessions(self, mic: str) -> tuple[Session, ...]:
+        return sessions_between(mic, self.first, self.last)
+
+
+def window_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Window:
+    """The window of a run over one partition or a range of them."""
+    keys = context.partition_key_range
+    return Window(date.fromisoformat(keys.start), date.fromisoformat(keys.end))

@@ -1,0 +1,1 @@
+"""Pure trading rules, shared by the daemon and the backtests: no I/O, no clock, no randomness."""

@@ -1,0 +1,1 @@
+"""One PostgreSQL: the embedded server, connections by role, migrations, bulk reads and writes."""

@@ -32,7 +32,9 @@ def _calendar(mic: str) -> Any:
     try:
         return xcals.get_calendar(mic, start=FIRST_SESSION.isoformat(), side="left")
     except xcals.errors.InvalidCalendarName as error:
-        raise SettingsError(f"exchange {mic!r} has no calendar", "Set BIFROST_EXCHANGE to an ISO 10383 MIC such as XNYS") from error
+        raise SettingsError(
+            f"exchange {mic!r} has no calendar", "Set BIFROST_EXCHANGE to an ISO 10383 MIC such as XNYS"
+        ) from error
 
 
 def _utc(stamp: pd.Timestamp) -> datetime:
@@ -62,6 +64,14 @@ def session_of(mic: str, day: date) -> Session:
     if i is None:
         raise SettingsError(f"{day} is no session of {mic}", "Ask for a day on which the exchange traded")
     return all_sessions(mic)[i]
+
+
+def parse_session(mic: str, text: str) -> date:
+    """The session an ISO date names; raises SettingsError for what is no date, or a day without trading."""
+    try:
+        return session_of(mic, date.fromisoformat(text)).session
+    except ValueError as error:
+        raise SettingsError(f"{text!r} is not a date", "Write it as 2013-03-01") from error
 
 
 def shift(mic: str, day: date, n: int) -> Session:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -23,15 +23,27 @@ def sha256(data: bytes) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    if isinstance(value, datetime | date):
+    if isinstance(value, Decimal) and value.is_finite():
+        return _digits(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date) and not isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no canonical form")
+    raise TypeError(f"{value!r} has no canonical form")
+
+
+def _digits(value: Decimal) -> str:
+    """The number without exponent, trailing zeros or the sign of zero, in full precision."""
+    text = format(value, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def canonical_json(value: Any) -> bytes:
-    """One byte string per value: sorted keys, no spaces, Decimals without trailing zeros, ISO times; NaN is refused."""
+    """One byte string per value: sorted keys, no spaces, Decimals without trailing zeros, UTC times in ISO form.
+
+    NaN, infinities and times without a zone are refused.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False).encode()
 
 
@@ -41,22 +53,28 @@ def content_hash(value: Any) -> str:
 
 
 def frame_version(frame: pl.DataFrame) -> str:
-    """A version of a frame's content: equal frames (names, types, rows in order) have equal versions."""
-    digest = hashlib.sha256()
-    for name, column in frame.to_dict().items():
-        digest.update(f"{name}:{column.dtype}:{len(column)}".encode())
-        nulls = column.is_null()
-        digest.update(nulls.to_numpy().tobytes())
-        if column.dtype.is_numeric() or column.dtype.is_temporal():
-            digest.update(column.to_physical().fill_null(0).to_numpy().tobytes())
-        else:
-            digest.update(canonical_json(column.cast(str).to_list()))
+    """A version of a frame's content: equal frames (names, types, rows in order) have equal versions, others differ."""
+    digest = hashlib.sha256(canonical_json([[name, str(dtype)] for name, dtype in frame.schema.items()]))
+    for column in frame.iter_columns():
+        digest.update(len(column).to_bytes(8, "big"))
+        digest.update(column.is_null().to_numpy().tobytes())
+        digest.update(_column_bytes(column))
     return digest.hexdigest()[:16]
+
+
+def _column_bytes(column: pl.Series) -> bytes:
+    """Numbers and times as they lie in memory, anything else as canonical text."""
+    dtype = column.dtype
+    if dtype.is_integer() or dtype.is_float() or dtype.is_temporal():
+        return column.to_physical().fill_null(0).to_numpy().tobytes()
+    if dtype.is_nested() or dtype.is_decimal():
+        return canonical_json(column.to_list())
+    return canonical_json(column.cast(str).to_list())
 
 
 @cache
 def code_version() -> str:
-    """The commit that runs, `+dirty` when the tree differs from it; the package version outside a checkout.
+    """The commit that runs, `+dirty` when the tree differs from it or has new files; outside a checkout the version.
 
     `BIFROST_CODE_VERSION` overrides it (images without a .git folder).
     """
@@ -66,7 +84,7 @@ def code_version() -> str:
     if (root / ".git").exists():
         described = _git(root, "describe", "--always", "--abbrev=12", "--exclude=*")
         if described:
-            return described + ("+dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+            return described + ("+dirty" if _git(root, "status", "--porcelain") else "")
     try:
         return version("bifrost-trader")
     except PackageNotFoundError:
@@ -75,7 +93,13 @@ def code_version() -> str:
 
 def _git(root: Path, *args: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(root), *args],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

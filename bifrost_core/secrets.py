@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ def _token() -> str:
 class Secrets:
     """Passwords of the database roles, the daemon's API token and the paper exchange's keys."""
 
+    superuser_password: str = field(default_factory=_token, repr=False)
     owner_password: str = field(default_factory=_token, repr=False)
     pipeline_password: str = field(default_factory=_token, repr=False)
     trader_password: str = field(default_factory=_token, repr=False)
@@ -31,33 +33,33 @@ class Secrets:
 
 
 def load_or_create(home: Path) -> Secrets:
-    """The secrets stored under `home`, generated on first use.
+    """The secrets stored under `home`, generated on first use, as are those that a later version adds.
 
-    Written to a private file and linked into place, so that of two processes that start together
-    both read what the first one wrote.
+    Written to a private file and moved into place, so that no process ever reads half of it, and of two that start
+    together both read what the first one wrote.
     """
     path = home / "secrets.json"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            _create(path)
+        names = {f.name for f in fields(Secrets)}
+        if not path.exists() or not names <= json.loads(path.read_text()).keys():
+            _complete(path)
+        path.chmod(0o600)
         stored = json.loads(path.read_text())
-        return Secrets(**{f.name: stored[f.name] for f in fields(Secrets)})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Secrets(**{name: stored[name] for name in names})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
             f"secrets file {path} cannot be used: {error}",
             "Make the folder writable, or restore the file from a backup",
         ) from error
 
 
-def _create(path: Path) -> None:
-    draft = path.with_name(f".secrets.{os.getpid()}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(fd, "w") as file:
-            json.dump(asdict(Secrets()), file, indent=1)
-        os.link(draft, path)
-    except FileExistsError:
-        pass  # another process was first; its secrets are the ones in force
-    finally:
-        draft.unlink()
+def _complete(path: Path) -> None:
+    """Generate what is missing; one process at a time."""
+    with (path.parent / ".secrets.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        draft = path.with_name(f".secrets.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps({**asdict(Secrets()), **stored}, indent=1))
+        draft.replace(path)

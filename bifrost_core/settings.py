@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import tomllib
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from bifrost_core.errors import SettingsError
 from bifrost_core.secrets import Secrets, load_or_create
@@ -28,20 +38,31 @@ class Settings(BaseSettings):
         default=None, description="Owner URL of an external PostgreSQL server; unset means the embedded one."
     )
     database: str = Field(
-        default="bifrost", pattern=r"^[a-z][a-z0-9_]{0,40}$", description="Warehouse database; Dagster's and MLflow's add a suffix."
+        default="bifrost",
+        pattern=r"^[a-z][a-z0-9_]{0,40}$",
+        description="Warehouse database; Dagster's and MLflow's add a suffix.",
     )
     code_version: str | None = Field(default=None, description="Overrides the git commit recorded with every row.")
 
     provider: Literal["sample", "yahoo"] = Field(default="sample", description="Where daily bars come from.")
     yahoo_url: str = Field(default="https://query2.finance.yahoo.com", description="Base address of Yahoo's chart API.")
     exchange: str = Field(default="XNYS", description="ISO 10383 MIC whose sessions partition everything.")
-    universe: tuple[str, ...] = Field(default=("AAPL", "FB", "GOOG", "IBM", "MSFT"), description="Symbols to trade.")
+    universe: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("AAPL", "FB", "GOOG", "IBM", "MSFT"), description="Symbols to trade; in the environment, AAPL,MSFT."
+    )
     benchmark: str = Field(default="SPX", description="The index: beta and buy-and-hold are measured against it.")
-    first_session: str = Field(default="2000-01-03", description="First partition, ISO date.")
-    availability_lag_minutes: int = Field(default=15, ge=0, description="A session's bar is known this long after close.")
+    first_session: str = Field(default="2000-01-03", description="Where history begins, ISO date.")
+    first_partition: str = Field(
+        default="2013-01-02", description="First session with a partition of its own, ISO date; it holds all history before."
+    )
+    availability_lag_minutes: int = Field(
+        default=15, ge=0, description="A session's bar is known this long after close."
+    )
 
     account: str = Field(default="paper", description="The account that targets are made for.")
-    initial_cash: Decimal = Field(default=Decimal("1000000.00"), gt=0, description="Paper account's first balance, USD.")
+    initial_cash: Decimal = Field(
+        default=Decimal("1000000.00"), gt=0, description="Paper account's first balance, USD."
+    )
     max_gross: float = Field(default=1.0, gt=0, description="Portfolio limit: sum of absolute weights.")
     max_net: float = Field(default=1.0, gt=0, description="Portfolio limit: absolute sum of weights.")
     max_weight: float = Field(default=0.30, gt=0, le=1, description="Portfolio limit: absolute weight per name.")
@@ -59,6 +80,7 @@ class Settings(BaseSettings):
     streamlit_port: int = Field(default=8501, ge=1, le=65535, description="Streamlit app.")
     mlflow_port: int = Field(default=5000, ge=1, le=65535, description="MLflow UI.")
     dbt_docs_port: int = Field(default=8580, ge=1, le=65535, description="dbt docs.")
+    code_location_port: int = Field(default=4266, ge=1, le=65535, description="Dagster's code location (gRPC).")
     daemon_port: int = Field(default=8700, ge=1, le=65535, description="Execution daemon's API.")
     paper_exchange_port: int = Field(default=8701, ge=1, le=65535, description="Paper exchange.")
 
@@ -67,12 +89,38 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
+    @field_validator("universe", mode="before")
+    @classmethod
+    def _list(cls, symbols: object) -> object:
+        return symbols.split(",") if isinstance(symbols, str) else symbols
+
     @field_validator("universe")
     @classmethod
     def _symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        if not symbols:
+        named = tuple(dict.fromkeys(s.strip().upper() for s in symbols if s.strip()))
+        if not named:
             raise ValueError("name at least one symbol")
-        return tuple(dict.fromkeys(s.strip().upper() for s in symbols))
+        return named
+
+    @field_validator("first_session", "first_partition")
+    @classmethod
+    def _iso_date(cls, day: str) -> str:
+        return date.fromisoformat(day).isoformat()
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_address(cls, address: SecretStr | None) -> SecretStr | None:
+        if address is None or not address.get_secret_value():
+            return None
+        import psycopg
+
+        try:
+            psycopg.conninfo.conninfo_to_dict(address.get_secret_value())
+        except psycopg.ProgrammingError as error:
+            raise ValueError(
+                "not the address of a PostgreSQL server, as in postgresql://user:password@host/db"
+            ) from error
+        return address
 
     @classmethod
     def settings_customise_sources(
@@ -80,11 +128,10 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = Path(os.environ.get("BIFROST_TOML", "bifrost.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file())
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -105,16 +152,67 @@ class Settings(BaseSettings):
         return self.broker_url or self.paper_exchange_url
 
 
+def toml_file() -> Path:
+    """The settings file: `bifrost.toml` in the current folder, or the one BIFROST_TOML names; need not exist."""
+    return Path(os.environ.get("BIFROST_TOML", "bifrost.toml"))
+
+
 def load_settings(**overrides: Any) -> Settings:
     """The settings in force; raises SettingsError naming the first bad one."""
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise _wrong(error) from error
+    except (OSError, ValueError) as error:  # unreadable or malformed bifrost.toml
         raise SettingsError(
-            f"setting {name!r} is wrong: {first['msg']} (got {first.get('input')!r})",
-            f"Set BIFROST_{name.upper()} or {name} in bifrost.toml; `bifrost config` lists all settings",
+            f"settings cannot be read: {error}", f"Mend {toml_file()} or the BIFROST_* variable"
         ) from error
-    except (OSError, ValueError) as error:  # unreadable or malformed bifrost.toml, or a tuple that is not JSON
-        raise SettingsError(f"settings cannot be read: {error}", "Mend bifrost.toml or the BIFROST_* variable") from error
+
+
+def _wrong(error: ValidationError) -> SettingsError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(name, Settings.model_fields, n=1)
+        remedy = f"Did you mean {near[0]}?" if near else "`bifrost config` lists all settings"
+        return SettingsError(f"{toml_file()} has an unknown setting {name!r}", remedy)
+    got = "" if name == "database_url" else f" (got {first.get('input')!r})"
+    return SettingsError(
+        f"setting {name!r} is wrong: {first['msg'].removeprefix('Value error, ')}{got}",
+        f"Set BIFROST_{name.upper()}, or {name} in bifrost.toml; `bifrost config` lists all settings",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One setting for a person to read: `source` is `environment`, `bifrost.toml` or `default`; secrets are masked."""
+
+    name: str
+    value: str
+    source: str
+    meaning: str
+
+
+def described(settings: Settings) -> list[Described]:
+    """Every setting in force, in the order of their definition."""
+    in_file = tomllib.loads(toml_file().read_text()) if toml_file().is_file() else {}
+    return [
+        Described(name, _shown(getattr(settings, name)), _source(name, in_file), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def unknown_variables() -> list[str]:
+    """BIFROST_* environment variables that mean nothing: most likely misspelt."""
+    known = {f"BIFROST_{name.upper()}" for name in Settings.model_fields} | {"BIFROST_TOML", "BIFROST_DAGSTER_URL"}
+    return sorted(name for name in os.environ if name.startswith("BIFROST_") and name.upper() not in known)
+
+
+def _shown(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)  # SecretStr masks itself
+
+
+def _source(name: str, in_file: dict[str, Any]) -> str:
+    if any(variable.upper() == f"BIFROST_{name.upper()}" for variable in os.environ):
+        return "environment"
+    return "bifrost.toml" if name in in_file else "default"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import psycopg.sql as s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
 Params = Sequence[Any]
+CSV_ROWS = 50_000
 
 
 def read_frame(uri: str, sql: str, params: Params = ()) -> pl.DataFrame:
@@ -27,38 +30,65 @@ def read_frame(uri: str, sql: str, params: Params = ()) -> pl.DataFrame:
     with adbc.connect(uri) as connection, connection.cursor() as cursor:
         cursor.execute("set timezone to 'UTC'")
         cursor.execute(sql, tuple(params) or None)
-        frame = pl.from_arrow(cursor.fetch_arrow_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+        return cast("pl.DataFrame", pl.from_arrow(cursor.fetch_arrow_table()))
 
 
 def copy_frame(connection: psycopg.Connection, frame: pl.DataFrame, table: str) -> int:
-    """COPY the rows of `frame` into `table` ("schema.name") by column name, in the connection's transaction."""
-    import psycopg.sql as s
+    """COPY the rows of `frame` into `table` ("schema.name") by column name, in the connection's transaction.
 
+    In binary where every column's type allows it, else as CSV, which PostgreSQL converts: Decimal to NUMERIC, text to
+    uuid. Null is NULL, the empty string is itself, floats arrive bit for bit.
+    """
     if frame.is_empty():
         return 0
-    target = s.SQL(".").join(s.Identifier(part) for part in table.split("."))
+    from bifrost_core.warehouse import copybinary
+
+    types = _column_types(connection, table)
+    binary = copybinary.takes(frame.schema, types)
+    chunks = copybinary.encode(frame, types) if binary else _csv(frame)
+    form = "format binary" if binary else "format csv, null '\\N'"
     columns = s.SQL(", ").join(s.Identifier(name) for name in frame.columns)
-    statement = s.SQL("copy {} ({}) from stdin with (format csv, null '\\N')").format(target, columns)
-    text = frame.write_csv(include_header=False, null_value="\\N", datetime_format="%Y-%m-%dT%H:%M:%S%.6f%:z")
+    statement = s.SQL("copy {} ({}) from stdin with ({})").format(identifier(table), columns, s.SQL(form))
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(text)
+        for chunk in chunks:
+            copy.write(chunk)
     return frame.height
+
+
+def _csv(frame: pl.DataFrame) -> Iterator[str]:
+    """The frame as CSV in pieces; strings are quoted, so that none of them reads as NULL."""
+    for piece in frame.iter_slices(CSV_ROWS):
+        yield piece.write_csv(
+            include_header=False,
+            null_value="\\N",
+            quote_style="non_numeric",
+            datetime_format="%Y-%m-%dT%H:%M:%S%.6f%:z",
+        )
+
+
+def _column_types(connection: psycopg.Connection, table: str) -> dict[str, str]:
+    """PostgreSQL's names of the types of the table's columns."""
+    sql = """
+        select attname, typname from pg_attribute join pg_type on pg_type.oid = atttypid
+        where attrelid = %s::regclass and attnum > 0 and not attisdropped
+    """
+    return dict(connection.execute(sql, (identifier(table).as_string(connection),)).fetchall())
+
+
+def identifier(table: str) -> s.Composed:
+    """ "schema.name", or a name alone, quoted."""
+    return s.SQL(".").join(s.Identifier(part) for part in table.split("."))
 
 
 @contextmanager
 def staged(connection: psycopg.Connection, frame: pl.DataFrame, like: str) -> Iterator[str]:
-    """A temporary table with the columns of `like` that `frame` has, filled with `frame` and analysed; yields its name."""
-    import psycopg.sql as s
-
+    """A temporary table with `frame` in it, its columns typed as those of table `like`, analysed; yields its name."""
     name = f"stage_{uuid.uuid4().hex[:12]}"
-    source = s.SQL(".").join(s.Identifier(part) for part in like.split("."))
     columns = s.SQL(", ").join(s.Identifier(column) for column in frame.columns)
     with connection.cursor() as cursor:
         cursor.execute(
             s.SQL("create temporary table {} on commit drop as select {} from {} with no data").format(
-                s.Identifier(name), columns, source
+                s.Identifier(name), columns, identifier(like)
             )
         )
         copy_frame(connection, frame, name)
@@ -67,14 +97,13 @@ def staged(connection: psycopg.Connection, frame: pl.DataFrame, like: str) -> It
         cursor.execute(s.SQL("drop table {}").format(s.Identifier(name)))
 
 
-def replace_sessions(connection: psycopg.Connection, frame: pl.DataFrame, table: str, where: str, params: Params) -> int:
-    """Replace the rows of `table` that match `where` (psycopg placeholders) with `frame`, in the connection's transaction.
+def replace_sessions(
+    connection: psycopg.Connection, frame: pl.DataFrame, table: str, where: str, params: Params
+) -> int:
+    """Replace the rows of `table` that match `where` (psycopg placeholders) with `frame`, in one transaction.
 
     For computed tables, whose rows can be computed again; raw tables are append-only and never come here.
     """
-    import psycopg.sql as s
-
-    target = s.SQL(".").join(s.Identifier(part) for part in table.split("."))
     with connection.cursor() as cursor:
-        cursor.execute(s.SQL("delete from {} where ").format(target) + s.SQL(where), params)  # type: ignore[arg-type]
+        cursor.execute(s.SQL("delete from {} where ").format(identifier(table)) + s.SQL(where), params)
     return copy_frame(connection, frame, table)

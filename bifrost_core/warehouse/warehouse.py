@@ -23,8 +23,14 @@ class Warehouse:
         self.role = role
 
     def read(self, sql: str, *params: Any) -> pl.DataFrame:
-        """The rows of `sql` (parameters `$1`, `$2` ...) as a polars frame."""
-        return bulk.read_frame(url(self.settings, self.role), sql, params)
+        """The rows of `sql` (parameters `$1`, `$2` ...) as a polars frame; see bulk.read_frame."""
+        from adbc_driver_manager import Error
+
+        try:
+            return bulk.read_frame(url(self.settings, self.role), sql, params)
+        except Error:
+            connect(self.settings, self.role).close()  # where that is what failed, say it in our words
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection]:

@@ -144,7 +144,13 @@ end $$;
 
 create trigger append_only before update or delete on raw.daily_bars
     for each row execute function raw.refuse_change();
+create trigger append_only_truncate before truncate on raw.daily_bars
+    for each statement execute function raw.refuse_change();
 create trigger append_only before update or delete on raw.daily_bars_superseded
     for each row execute function raw.refuse_change();
+create trigger append_only_truncate before truncate on raw.daily_bars_superseded
+    for each statement execute function raw.refuse_change();
 create trigger append_only before update or delete on raw.corporate_actions
     for each row execute function raw.refuse_change();
+create trigger append_only_truncate before truncate on raw.corporate_actions
+    for each statement execute function raw.refuse_change();

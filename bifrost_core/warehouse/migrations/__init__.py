@@ -1,0 +1,1 @@
+"""Alembic's environment: every table not owned by dbt, Dagster or MLflow, as plain SQL files in order."""

@@ -1,0 +1,1 @@
+"""One short module per revision; the statements are in ../sql."""

@@ -1,0 +1,1 @@
+"""The daemon's control plane: HTTP on the loopback interface."""

@@ -1,0 +1,46 @@
+-- The exchange's own book. Money and quantities are decimal text, times ISO 8601 UTC with microseconds (they sort).
+create table if not exists meta (
+    key   text primary key,
+    value text not null
+) strict;
+create table if not exists orders (
+    seq              integer primary key autoincrement,
+    order_id         text not null unique,
+    client_order_id  text not null unique,
+    symbol           text not null,
+    side             text not null,
+    order_type       text not null,
+    time_in_force    text not null,
+    qty              text not null,
+    limit_price      text,
+    status           text not null,
+    filled_qty       text not null default '0',
+    filled_value     text not null default '0',
+    submitted_at     text not null,
+    updated_at       text not null
+) strict;
+create index if not exists orders_open on orders (status) where status in ('new', 'partially_filled');
+create table if not exists executions (
+    seq         integer primary key autoincrement,
+    exec_id     text not null unique,
+    order_id    text not null references orders (order_id),
+    session     text not null,
+    qty         text not null,
+    price       text not null,
+    commission  text not null,
+    cum_qty     text not null,
+    at          text not null
+) strict;
+create index if not exists executions_session on executions (session);
+create table if not exists positions (
+    symbol   text primary key,
+    qty      text not null,
+    avg_cost text not null
+) strict;
+-- Everything that changed the book, in order; trade updates are its rows that have a message.
+create table if not exists events (
+    seq     integer primary key autoincrement,
+    at      text not null,
+    kind    text not null,
+    payload text not null
+) strict;

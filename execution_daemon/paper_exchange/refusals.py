@@ -1,0 +1,98 @@
+"""What the exchange refuses, with Alpaca's statuses and codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bifrost_core.calendar import Session
+from bifrost_core.trading.orders import Side, TimeInForce
+from execution_daemon.paper_exchange.market import Instrument
+
+CLIENT_ORDER_ID_LENGTH = 48
+
+
+class Refused(Exception):
+    """An answer other than success: HTTP status, Alpaca's code, and why."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """A request for an order, as it came in."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    order_type: str
+    time_in_force: TimeInForce
+    qty: Decimal
+    limit_price: Decimal | None
+
+
+def unauthorized() -> Refused:
+    return Refused(401, 40110000, "request is not authorized")
+
+
+def malformed(message: str) -> Refused:
+    return Refused(422, 40010001, message)
+
+
+def unknown_order(order_id: str) -> Refused:
+    return Refused(404, 40410000, f"order not found for {order_id}")
+
+
+def not_cancelable(status: str) -> Refused:
+    return Refused(422, 42210000, f"order is not cancelable: it is {status}")
+
+
+def duplicate(client_order_id: str) -> Refused:
+    return Refused(422, 40010001, f"client_order_id must be unique: {client_order_id} exists")
+
+
+def backwards(now: datetime, asked: datetime) -> Refused:
+    return Refused(
+        409, 40910000, f"the clock stands at {now.isoformat()} and does not move back to {asked.isoformat()}"
+    )
+
+
+def not_a_replay() -> Refused:
+    return Refused(409, 40910001, "this exchange follows the wall clock (BIFROST_CLOCK=system)")
+
+
+def check_form(order: NewOrder) -> None:
+    """Refuse what no market state could make acceptable."""
+    if not 0 < len(order.client_order_id) <= CLIENT_ORDER_ID_LENGTH:
+        raise malformed(f"client_order_id must have 1 to {CLIENT_ORDER_ID_LENGTH} characters")
+    if not order.qty.is_finite() or order.qty <= 0:
+        raise malformed("qty must be > 0")
+    if order.qty != order.qty.to_integral_value():
+        raise malformed("fractional orders are not taken: qty must be whole shares")
+    if order.order_type == "limit":
+        if order.limit_price is None or not order.limit_price.is_finite() or order.limit_price <= 0:
+            raise malformed("limit orders require a limit_price > 0")
+    elif order.limit_price is not None:
+        raise malformed("market orders must not have a limit_price")
+
+
+def check_market(order: NewOrder, instrument: Instrument | None, open_session: Session | None) -> None:
+    """Refuse what is not listed, not traded, or too late for its auction."""
+    if instrument is None:
+        raise Refused(422, 42210000, f'could not find asset "{order.symbol}"')
+    if not instrument.is_tradable:
+        raise Refused(422, 42210000, f"asset {order.symbol} is not tradable: it is an index")
+    if order.time_in_force is TimeInForce.OPG and open_session is not None:
+        raise Refused(422, 42210000, f"opg orders are not taken after the open of {open_session.session}")
+
+
+def check_buying_power(needed: Decimal, available: Decimal) -> None:
+    """Refuse what the account cannot carry."""
+    if needed > available:
+        left = max(available, Decimal(0))
+        raise Refused(403, 40310000, f"insufficient buying power (requested: {needed:.2f}, available: {left:.2f})")

@@ -1,0 +1,3 @@
+select instrument_id, symbol, name, asset_class
+from reference.instruments
+order by symbol

@@ -1,0 +1,34 @@
+"""Market time: this machine's clock, or the broker's, which stands still in a replay until it is moved."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from execution_daemon.brokers.port import Broker
+
+
+class MarketClock:
+    """`read()` asks the source; `now()` is the last answer, so that what follows from one look has one time."""
+
+    def __init__(self, broker: Broker, source: str) -> None:
+        self._broker = broker
+        self._is_system = source == "system"
+        self._last: datetime | None = None
+
+    async def read(self) -> datetime:
+        """Market time, UTC. Raises BrokerUnclear where the broker's clock does not answer."""
+        self._last = datetime.now(UTC) if self._is_system else await self._broker.market_time()
+        return self._last
+
+    def now(self) -> datetime:
+        """The last time read; on the machine's clock, now."""
+        if self._is_system:
+            return datetime.now(UTC)
+        if self._last is None:
+            raise RuntimeError("the market clock was not read yet")
+        return self._last
+
+    @property
+    def last(self) -> datetime | None:
+        """The last time read, or None before the first."""
+        return self._last

@@ -1,0 +1,310 @@
+"""The daemon: one leader for one account, put together from its parts and run until something stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import psycopg
+
+from bifrost_core.errors import BrokerError
+from bifrost_core.settings import Settings
+from bifrost_core.trading.orders import BlockCode, OrdStatus, Unblock
+from execution_daemon.brokers.port import Broker, Connected, ExecutionReport
+from execution_daemon.core.book import Book, Reported, Restarted
+from execution_daemon.core.reports import event_of
+from execution_daemon.shell.bookkeeper import Bookkeeper
+from execution_daemon.shell.clock import MarketClock
+from execution_daemon.shell.failpoints import Reached, none_set
+from execution_daemon.shell.inbox import Inbox
+from execution_daemon.shell.intake import Intake
+from execution_daemon.shell.metrics import Metrics
+from execution_daemon.shell.reconciler import Reconciler, Reconciliation
+from execution_daemon.shell.sender import Sender
+from execution_daemon.shell.store import Store, connect, store_failures
+
+log = logging.getLogger("bifrost.daemon")
+T = TypeVar("T")
+CHANNEL = "bifrost_targets"
+RETRY_SECONDS = 0.2
+BEAT_SECONDS = 2.0
+
+
+class Daemon:
+    """Make it with a broker, then `run()`. The API calls `wake`, `reconcile`, `kill`, `unblock` and `state`."""
+
+    def __init__(self, settings: Settings, broker: Broker, reached: Reached = none_set) -> None:
+        self.settings = settings
+        self.broker = broker
+        self.metrics = Metrics()
+        self.clock = MarketClock(broker, settings.clock)
+        self.inbox = Inbox()
+        self.is_ready = False
+        self._reached = reached
+        self._parts: _Parts | None = None
+        self._is_reconciling = False
+
+    async def run(self) -> None:
+        """Lead, load, reconcile, trade. Ends only by an error or by being cancelled; releases the lease either way."""
+        store = Store(await connect(self.settings), self.settings, f"{socket.gethostname()}:{os.getpid()}")
+        store.broker = self.broker.name
+        try:
+            await self._lead(store)
+            await self._start(store)
+        finally:
+            with contextlib.suppress(Exception):
+                await store.release_lease()
+            await store.close()
+
+    async def _lead(self, store: Store) -> None:
+        """Wait for the lease; a leader that died is followed at once, one that lives is waited for."""
+        told = False
+        while not await store.acquire_lease(self.settings.lease_seconds):
+            if not told:
+                log.warning("standing by: %s leads account %s", await store.lease_holder(), store.account)
+            told = True
+            await asyncio.sleep(self.settings.lease_seconds / 3)
+        log.info("leading account %s in epoch %d", store.account, store.epoch)
+
+    async def _start(self, store: Store) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_lease(store), name="lease")
+            now = await self._insist("tell the time", self.clock.read)
+            if not await store.has_account():
+                account = await self._insist("show the account", self.broker.account)
+                await store.open_account(account.cash, now)
+            parts = _Parts(self.broker, store, self.clock, self.metrics, self.inbox, self.settings, self._reached)
+            await parts.keeper.load()
+            self._parts = parts
+            await parts.keeper.apply(Restarted(now))
+            for job in (
+                self.inbox.run,
+                parts.sender.run,
+                self._stream,
+                self._reconciliations,
+                self._doorbell,
+                self._beats,
+            ):
+                group.create_task(job(), name=job.__name__)
+
+    async def _insist(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the broker answers; said once."""
+        told = False
+        while True:
+            try:
+                return await ask()
+            except BrokerError as error:
+                if not told:
+                    log.warning("waiting for the broker to %s: %s", what, error)
+                told = True
+                await asyncio.sleep(RETRY_SECONDS)
+
+    @property
+    def parts(self) -> _Parts:
+        """What exists once the account is led and loaded. Raises BrokerError before."""
+        if self._parts is None:
+            raise BrokerError("the daemon is starting", "Wait until GET /ready answers 200")
+        return self._parts
+
+    # ------------------------------------------------------------------------------------------------- jobs
+
+    async def _keep_lease(self, store: Store) -> None:
+        while True:
+            await asyncio.sleep(self.settings.lease_seconds / 3)
+            await store.renew_lease(self.settings.lease_seconds)
+
+    async def _stream(self) -> None:
+        async for heard in self.broker.events():
+            if isinstance(heard, Connected):
+                await self.inbox.put(self._catch_up)
+            else:
+                await self.inbox.put(partial(self._hear, heard))
+
+    async def _catch_up(self) -> None:
+        try:
+            await self.parts.reconciler.catch_up()
+        except BrokerError as error:
+            log.warning("the stream is back, the ledger is not: %s", error)
+
+    async def _hear(self, report: ExecutionReport) -> None:
+        event = event_of(report)
+        if event and not await self.parts.keeper.hear(Reported(report.client_order_id, event)):
+            log.error("the broker reports %s of %s, which is not ours", report.kind, report.client_order_id)
+            await self._catch_up_and_compare()
+
+    async def _catch_up_and_compare(self) -> None:
+        with contextlib.suppress(BrokerError):
+            await self._reconcile()
+
+    async def _reconciliations(self) -> None:
+        """The first one as soon as the broker answers, then one every `reconcile_seconds`."""
+        failures = 0
+        while True:
+            try:
+                await self.inbox.ask(self._reconcile)
+                failures = 0
+                wait = self.settings.reconcile_seconds if self.is_ready else RETRY_SECONDS * 5
+            except BrokerError as error:
+                log.warning("cannot reconcile: %s", error)
+                failures += 1
+                wait = min(RETRY_SECONDS * 2**failures, self.settings.reconcile_seconds)
+            await asyncio.sleep(wait)
+
+    async def _reconcile(self) -> Reconciliation:
+        self._is_reconciling = True
+        try:
+            found = await self.parts.reconciler.reconcile()
+        finally:
+            self._is_reconciling = False
+        if found.is_clean and not self.is_ready:
+            self.is_ready = True
+            self.parts.intake.is_open = True
+            self.parts.sender.may_send.set()
+            log.info("ready: the book and the broker's ledger agree at %s", found.event_at)
+            await self._tick()
+        return found
+
+    async def _doorbell(self) -> None:
+        """Tick whenever the bell rings, and every `poll_seconds` in case it was not heard."""
+        async with await connect(self.settings) as bell:
+            with store_failures():
+                await bell.execute(f"listen {CHANNEL}")
+            while True:
+                with contextlib.suppress(BrokerError):
+                    await self.inbox.ask(self._tick)
+                await _ring(bell, self.settings.poll_seconds)
+
+    async def _tick(self) -> datetime:
+        return await self.parts.intake.tick()
+
+    async def _beats(self) -> None:
+        while True:
+            detail = {"epoch": self.parts.store.epoch, "open_orders": len(list(self.parts.keeper.book.open_orders()))}
+            await self.parts.store.beat(self.condition, detail, self.clock.last)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    # -------------------------------------------------------------------------------------------------- API
+
+    @property
+    def condition(self) -> str:
+        """starting, reconciling, ready or halted."""
+        if self._parts is None:
+            return "starting"
+        if self._parts.reconciler.is_halted:
+            return "halted"
+        if not self.is_ready:
+            return "halted" if self._parts.keeper.book.blocked and not self._is_reconciling else "reconciling"
+        return "ready"
+
+    async def wake(self) -> datetime:
+        """Read the clock again and look at the table now; returns market time once that is done."""
+        return await self.inbox.ask(self._tick) if self._parts else await self.clock.read()
+
+    async def reconcile(self) -> Reconciliation:
+        """Reconcile now and return the outcome. Raises BrokerError where the broker does not answer."""
+        _ = self.parts
+        return await self.inbox.ask(self._reconcile)
+
+    async def kill(self, scope: str, key: str, engaged: bool, reason: str, actor: str) -> None:
+        """Engage or release a kill switch: read in the transaction of every intent from now on."""
+        await self.parts.store.set_kill_switch(scope, key, engaged, reason, actor, self.clock.now())
+        log.warning("kill switch %s %s %s by %s: %s", scope, key, "engaged" if engaged else "released", actor, reason)
+
+    async def unblock(self, symbol: str, actor: str) -> bool:
+        """A person says that the cause of a block is dealt with; False where the symbol is not blocked."""
+
+        async def work() -> bool:
+            keeper = self.parts.keeper
+            cause = keeper.book.blocked.get(symbol)
+            if cause is None:
+                return False
+            await keeper.store.unblock(Unblock(symbol, BlockCode(cause.code)), self.clock.now(), actor)
+            rest = {s: c for s, c in keeper.book.blocked.items() if s != symbol}
+            keeper.book = Book(keeper.book.account, keeper.book.holdings, keeper.book.orders, rest)
+            return True
+
+        return await self.inbox.ask(work)
+
+    async def state(self) -> dict[str, Any]:
+        """What the control plane shows."""
+        base: dict[str, Any] = {
+            "account": self.settings.account,
+            "state": self.condition,
+            "market_time": _iso(self.clock.last),
+        }
+        if self._parts is None:
+            return {**base, "epoch": 0, "open_orders": 0, "unknown_orders": 0, "pending_batches": 0,
+                    "last_reconciliation": None, "kill_switches": [], "blocked_symbols": []}  # fmt: skip
+        store, book = self._parts.store, self._parts.keeper.book
+        return {
+            **base,
+            "epoch": store.epoch,
+            **self._order_counts(book),
+            "pending_batches": await store.pending_batches(),
+            "last_reconciliation": await store.last_reconciliation(),
+            "kill_switches": await store.kill_switches(),
+            "blocked_symbols": [
+                {"symbol": symbol, "reason_code": cause.code, "detail": cause.detail}
+                for symbol, cause in sorted(book.blocked.items())
+            ],
+        }
+
+    def _order_counts(self, book: Book) -> dict[str, int]:
+        statuses = [order.status for order in book.open_orders()]
+        return {"open_orders": len(statuses), "unknown_orders": statuses.count(OrdStatus.UNKNOWN)}
+
+    async def metrics_text(self) -> str:
+        """Counters since the start and what is true now, for Prometheus."""
+        gauges = {"bifrost_ready": float(self.is_ready)}
+        if self._parts is not None:
+            counts = self._order_counts(self._parts.keeper.book)
+            last = await self._parts.store.last_reconciliation()
+            gauges |= {
+                "bifrost_lease_epoch": self._parts.store.epoch,
+                "bifrost_open_orders": counts["open_orders"],
+                "bifrost_unknown_orders": counts["unknown_orders"],
+                "bifrost_blocked_symbols": len(self._parts.keeper.book.blocked),
+                "bifrost_pending_batches": await self._parts.store.pending_batches(),
+            }
+            if last is not None:
+                gauges["bifrost_last_reconciliation_clean"] = float(last["is_clean"])
+                gauges["bifrost_last_reconciliation_timestamp_seconds"] = last["event_at"].timestamp()
+        return self.metrics.text(gauges)
+
+
+class _Parts:
+    """What works on the loaded book, wired together."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        store: Store,
+        clock: MarketClock,
+        metrics: Metrics,
+        inbox: Inbox,
+        settings: Settings,
+        reached: Reached,
+    ) -> None:
+        self.store = store
+        self.keeper = Bookkeeper(store, clock, metrics, reached)
+        self.reconciler = Reconciler(broker, self.keeper)
+        self.intake = Intake(broker, self.keeper, self.reconciler)
+        self.sender = Sender(broker, self.keeper, inbox, settings.send_timeout_seconds)
+
+
+async def _ring(bell: psycopg.AsyncConnection[Any], seconds: float) -> None:
+    """Until a notification comes, or `seconds` pass."""
+    with store_failures():
+        async for _ in bell.notifies(timeout=seconds, stop_after=1):
+            pass
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

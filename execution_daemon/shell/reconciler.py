@@ -1,0 +1,123 @@
+"""Compares the book with the broker's ledger: at start, after reconnects and closes, periodically, and when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from execution_daemon.brokers.port import Broker, BrokerOrderState, BrokerUnclear, ExecutionReport
+from execution_daemon.core.book import Breaks
+from execution_daemon.core.reconcile import ACCOUNT, Break, Snapshot, catch_up, compare, halted
+from execution_daemon.shell.bookkeeper import UNANSWERED, Bookkeeper
+
+log = logging.getLogger("bifrost.daemon.reconciler")
+OVERLAP = timedelta(days=1)  # looked at again although it was clean: a broker may correct the day before
+ATTEMPTS = 3
+LOOKS_MAX = 20
+SETTLE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The outcome of one comparison, as stored."""
+
+    reconciliation_id: int
+    is_clean: bool
+    breaks: tuple[Break, ...]
+    orders_checked: int
+    fills_checked: int
+    event_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "reconciliation_id": self.reconciliation_id,
+            "is_clean": self.is_clean,
+            "breaks": [one.as_json() for one in self.breaks],
+            "orders_checked": self.orders_checked,
+            "fills_checked": self.fills_checked,
+            "event_at": self.event_at.isoformat(),
+        }
+
+
+class Reconciler:
+    """Used by inbox jobs only. Raises BrokerUnclear where the broker does not answer; then nothing is recorded."""
+
+    def __init__(self, broker: Broker, keeper: Bookkeeper) -> None:
+        self.broker = broker
+        self.keeper = keeper
+
+    async def reconcile(self) -> Reconciliation:
+        """Apply what was missed, compare, record, and block or free symbols. A broker in motion is looked at again."""
+        await self.keeper.clock.read()
+        since = await self._since()
+        for attempt in range(ATTEMPTS):
+            snapshot = await self._snapshot(since)
+            await self._apply_missed(snapshot, since)
+            breaks = compare(self.keeper.book, await self.keeper.store.fills_since(since), snapshot)
+            if not breaks:
+                break
+            await asyncio.sleep(SETTLE_SECONDS * attempt)
+        return await self._conclude(snapshot, breaks)
+
+    async def catch_up(self) -> None:
+        """Apply what the stream may have missed, without a comparison."""
+        since = await self._since()
+        await self._apply_missed(await self._snapshot(since), since)
+
+    async def _since(self) -> datetime | None:
+        clean = await self.keeper.store.last_clean_reconciliation()
+        return clean - OVERLAP if clean else None
+
+    async def _snapshot(self, since: datetime | None) -> Snapshot:
+        """The ledger at one moment: read again until no fill came in between."""
+        fills = await self.broker.fills(since)
+        for _ in range(LOOKS_MAX):
+            orders = await self._orders(since)
+            positions = await self.broker.positions()
+            account = await self.broker.account()
+            again = await self.broker.fills(since)
+            if [f.exec_id for f in again] == [f.exec_id for f in fills]:
+                return Snapshot(self.keeper.clock.now(), orders, fills, positions, account.cash)
+            fills = again
+        raise BrokerUnclear(
+            f"fills came in during each of {LOOKS_MAX} looks at the ledger", "It is tried again by itself"
+        )
+
+    async def _orders(self, since: datetime | None) -> tuple[BrokerOrderState, ...]:
+        """Orders since then, open ones of any age, and those of our book that are neither."""
+        found = {o.client_order_id: o for o in (*await self.broker.orders(since), *await self.broker.open_orders())}
+        for key, order in self.keeper.book.orders.items():
+            if key not in found and order.status not in UNANSWERED and (state := await self.broker.find(key)):
+                found[key] = state
+        return tuple(found.values())
+
+    async def _apply_missed(self, snapshot: Snapshot, since: datetime | None) -> None:
+        stored = await self.keeper.store.fills_since(since)
+        for key in self._to_adopt(snapshot, stored.keys()):
+            await self.keeper.adopt(key)
+        for reported in catch_up(self.keeper.book, snapshot):
+            await self.keeper.apply(reported)
+
+    def _to_adopt(self, snapshot: Snapshot, stored: Any) -> set[str]:
+        news: list[ExecutionReport] = [fill for fill in snapshot.fills if fill.exec_id not in stored]
+        return {f.client_order_id for f in news} | {o.client_order_id for o in snapshot.orders if o.status.is_open}
+
+    async def _conclude(self, snapshot: Snapshot, breaks: tuple[Break, ...]) -> Reconciliation:
+        number = await self.keeper.store.record_reconciliation(
+            breaks, len(snapshot.orders), len(snapshot.fills), snapshot.at
+        )
+        await self.keeper.apply(Breaks(halted(breaks)))
+        self.keeper.metrics.reconciliations["broken" if breaks else "clean"] += 1
+        if breaks:
+            log.error("reconciliation %d found %d breaks, first: %s", number, len(breaks), breaks[0])
+        else:
+            self.keeper.forget_ended()
+        return Reconciliation(number, not breaks, breaks, len(snapshot.orders), len(snapshot.fills), snapshot.at)
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether a break that is about the whole account stands."""
+        return ACCOUNT in self.keeper.book.blocked

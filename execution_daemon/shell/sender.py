@@ -1,0 +1,135 @@
+"""Sends committed orders and looks up those without an answer. What it learns goes to the inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from functools import partial
+
+from bifrost_core.trading.orders import ExecType, OrderEvent, OrdStatus, Ticket
+from execution_daemon.brokers.port import (
+    Broker,
+    BrokerOrder,
+    BrokerOrderState,
+    BrokerRefused,
+    BrokerUnclear,
+    ExecutionReport,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from execution_daemon.core.book import ProvenAbsent, Reported
+from execution_daemon.core.reports import answer_event, event_of, known_event, state_event
+from execution_daemon.shell.bookkeeper import Bookkeeper
+from execution_daemon.shell.failpoints import FailPoint
+from execution_daemon.shell.inbox import Inbox
+
+log = logging.getLogger("bifrost.daemon.sender")
+SENDERS, LOOKERS = 8, 4
+RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # the last one for ever after
+
+
+def order_of(ticket: Ticket) -> BrokerOrder:
+    """A ticket in the broker's words."""
+    return BrokerOrder(
+        client_order_id=ticket.client_order_id,
+        symbol=ticket.symbol,
+        side=Side(ticket.side),
+        order_type=OrderType(ticket.order_type),
+        time_in_force=TimeInForce(ticket.time_in_force),
+        qty=ticket.order_qty,
+    )
+
+
+class Sender:
+    """Sends nothing until `may_send` is set: the first clean reconciliation."""
+
+    def __init__(self, broker: Broker, keeper: Bookkeeper, inbox: Inbox, timeout_seconds: float) -> None:
+        self.broker = broker
+        self.keeper = keeper
+        self.inbox = inbox
+        self.timeout_seconds = timeout_seconds
+        self.may_send = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work both queues for ever; orders leave in the order in which they were committed."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SENDERS):
+                group.create_task(self._send_all())
+            for _ in range(LOOKERS):
+                group.create_task(self._look_up_all())
+
+    async def _send_all(self) -> None:
+        await self.may_send.wait()
+        while True:
+            await self.send(await self.keeper.to_send.get())
+
+    async def _look_up_all(self) -> None:
+        while True:
+            await self.look_up(await self.keeper.to_look_up.get())
+
+    async def send(self, key: str) -> None:
+        """Send one order once; silence becomes NO_ANSWER, and only the broker's refusal a rejection."""
+        ticket = self.keeper.book.orders[key].ticket
+        self.keeper.reached(FailPoint.INTENT_COMMITTED)
+        if objection := await self._objection(ticket):
+            event = OrderEvent(ExecType.CANCELED, self.keeper.clock.now(), text=f"not sent: {objection}")
+        else:
+            event = await self._ask_broker(ticket)
+            self.keeper.reached(FailPoint.ORDER_SENT)
+        await self.inbox.put(partial(self.keeper.apply, Reported(key, event)))
+
+    async def _objection(self, ticket: Ticket) -> str:
+        """Why an order that was committed must not leave any more; empty if it may."""
+        if self.keeper.clock.now() >= ticket.valid_until:
+            return "its target is no longer valid"
+        if await self.keeper.store.is_order_killed(ticket.client_order_id):
+            return "a kill switch was engaged since"
+        return ""
+
+    async def _ask_broker(self, ticket: Ticket) -> OrderEvent:
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                return answer_event(await self.broker.submit(order_of(ticket)))
+        except BrokerRefused as refusal:
+            return answer_event(refusal.report)
+        except (TimeoutError, OSError, BrokerUnclear) as error:
+            return OrderEvent(ExecType.NO_ANSWER, self.keeper.clock.now(), text=str(error) or type(error).__name__)
+        finally:
+            self.keeper.metrics.broker_answer.observe(time.perf_counter() - began)
+
+    async def look_up(self, key: str) -> None:
+        """Ask until the broker proves what became of the order, for as long as it is unknown."""
+        attempt = 0
+        while (order := self.keeper.book.orders.get(key)) and order.status is OrdStatus.UNKNOWN:
+            try:
+                async with asyncio.timeout(self.timeout_seconds):
+                    await self._resolve(key)
+                return
+            except (TimeoutError, OSError, BrokerUnclear) as error:
+                log.warning("order %s is unknown and the broker does not answer: %s", key, error)
+                await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+                attempt += 1
+
+    async def _resolve(self, key: str) -> None:
+        state = await self.broker.find(key)
+        if state is None:
+            await self.inbox.put(partial(self._absent, key))
+            return
+        fills = await self.broker.fills(state.submitted_at)
+        await self.inbox.put(partial(self._found, state, [f for f in fills if f.client_order_id == key]))
+
+    async def _absent(self, key: str) -> None:
+        if self.keeper.book.orders[key].status is not OrdStatus.UNKNOWN:
+            return  # something else has answered since
+        may_resend = not await self.keeper.store.is_order_killed(key)
+        await self.keeper.apply(ProvenAbsent(key, self.keeper.clock.now(), may_resend))
+
+    async def _found(self, state: BrokerOrderState, fills: list[ExecutionReport]) -> None:
+        """The broker has it: say so, then its fills, then what it has become."""
+        key = state.client_order_id
+        events = [known_event(state), *(e for f in fills if (e := event_of(f))), state_event(state, state.updated_at)]
+        for event in events:
+            await self.keeper.apply(Reported(key, event))

@@ -1,0 +1,82 @@
+"""From batch and book to decided intents."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from bifrost_core.trading.limits import DEFAULT_LIMITS, LimitCode, Limits
+from bifrost_core.trading.orders import BlockCode, Order, OrdStatus, TimeInForce
+from bifrost_core.trading.positions import Holdings, Position
+from bifrost_core.trading.risk import Quote, RiskCode
+from execution_daemon.core.book import Blocked, Book
+from execution_daemon.core.desk import Controls, Market, work
+from tests.execution_daemon.core.conftest import NOW, OPEN, batch, ticket
+
+D = Decimal
+QUOTES = {s: Quote(D(50), NOW - timedelta(hours=17)) for s in ("AAPL", "IBM", "MSFT")}
+MARKET = Market(NOW, OPEN, QUOTES)
+CONTROLS = Controls(Limits(DEFAULT_LIMITS), frozenset(), {})
+RICH = Book("paper", Holdings(D(1_000_000)))
+
+
+def outcomes(book=RICH, weights=None, market=MARKET, controls=CONTROLS) -> dict[str, str]:
+    decided = work(book, batch(weights or {"AAPL": "0.2", "IBM": "0.1"}), market, controls)
+    return {i.ticket.symbol: str(i.denied.code) if i.denied else "ACCEPTED" for i in decided.intents}
+
+
+def test_orders_are_sized_by_equity_and_reserved():
+    """Shares, reservation and what the database is told must be of one arithmetic."""
+    decided = work(RICH, batch({"AAPL": "0.2"}), MARKET, CONTROLS)
+    (intent,) = decided.intents
+    assert (intent.ticket.order_qty, intent.denied) == (D(4000), None)
+    assert D(intent.as_json()["reserved_value"]) == D(200_000)
+    assert decided.reserve_limit == D(2_000_000)
+    assert json.loads(json.dumps(intent.as_json())) == intent.as_json()
+
+
+@pytest.mark.parametrize(
+    ("before_open", "expected"), [(timedelta(minutes=3), TimeInForce.OPG), (timedelta(minutes=2), TimeInForce.DAY),
+                                  (timedelta(0), TimeInForce.DAY), (-timedelta(hours=1), TimeInForce.DAY)]
+)  # fmt: skip
+def test_the_auction_is_entered_while_it_can_be(before_open, expected):
+    """An opening order after 9:28 is refused, and nothing is traded that day."""
+    assert Market(OPEN - before_open, OPEN, QUOTES).time_in_force is expected
+
+
+def test_earlier_orders_of_the_plan_count_for_later_ones():
+    """Each of them would fit, together they do not."""
+    poor = Controls(Limits([replace(lim, value=D("0.25")) if lim.code is LimitCode.MAX_GROSS else lim
+                            for lim in DEFAULT_LIMITS]), frozenset(), {})  # fmt: skip
+    assert outcomes(controls=poor) == {"AAPL": "ACCEPTED", "IBM": RiskCode.MAX_GROSS}
+
+
+def test_unknown_orders_count_as_if_they_were_filled():
+    """An order without an answer may be a position already."""
+    unknown = Order(ticket("u", "MSFT", qty=39_000), OrdStatus.UNKNOWN)
+    book = replace(RICH, orders={"u": unknown})
+    assert outcomes(book, {"AAPL": "0.2"}) == {"AAPL": RiskCode.MAX_GROSS}
+
+
+def test_a_blocked_symbol_and_a_blocked_account():
+    """A break halts its symbol; one of cash halts all."""
+    one = replace(RICH, blocked={"IBM": Blocked(BlockCode.OVERFILL, "x")})
+    assert outcomes(one) == {"AAPL": "ACCEPTED", "IBM": RiskCode.SYMBOL_BLOCKED}
+    every = replace(RICH, blocked={"*": Blocked(BlockCode.RECONCILIATION_BREAK, "x")})
+    assert set(outcomes(every).values()) == {RiskCode.SYMBOL_BLOCKED}
+
+
+def test_without_an_equity_only_what_is_to_go_is_planned():
+    """A held symbol without a price makes the equity unknown: nothing may be sized by a guess."""
+    book = Book("paper", Holdings(D(1000), {"FB": Position(D(10)), "IBM": Position(D(7))}))
+    assert outcomes(book, {"AAPL": "0.2", "IBM": "0"}) == {"IBM": "ACCEPTED"}
+
+
+def test_a_missing_last_trade_denies():
+    """No price to hold the reference against."""
+    market = replace(MARKET, last_trades={"AAPL": QUOTES["AAPL"]})
+    assert outcomes(market=market) == {"AAPL": "ACCEPTED", "IBM": RiskCode.PRICE_MISSING}

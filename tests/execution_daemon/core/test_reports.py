@@ -1,0 +1,47 @@
+"""What a broker says, in our words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from bifrost_core.trading.orders import ExecType, Order, OrdStatus, Side, fold
+from execution_daemon.brokers.port import BrokerStatus, ExecKind, ExecutionReport
+from execution_daemon.core.reports import _KINDS, _STATES, answer_event, event_of
+from tests.execution_daemon.core.conftest import NOW, ticket
+
+TRADE = ExecutionReport(
+    ExecKind.TRADE, "id", "b", "AAPL", Side.BUY, NOW, "x1", Decimal(40), Decimal("50.12345678"), Decimal(40)
+)
+
+
+def test_every_state_and_every_kind_but_one_has_a_meaning():
+    """A new word of the broker's would be dropped without a sound."""
+    assert set(_STATES) == set(BrokerStatus)
+    assert set(ExecKind) - set(_KINDS) == {ExecKind.DONE_FOR_DAY}
+    assert event_of(replace(TRADE, kind=ExecKind.DONE_FOR_DAY)) is None
+
+
+def test_prices_are_kept_as_the_warehouse_keeps_them():
+    """After a restart the book would differ from itself in the seventh decimal."""
+    event = event_of(TRADE)
+    assert event is not None
+    assert event.last_px == Decimal("50.123457")
+
+
+def test_a_trade_without_an_id_is_counted_once():
+    """Two reports of one execution must have one id; two executions must not."""
+    nameless = replace(TRADE, exec_id="")
+    more = replace(nameless, cum_qty=Decimal(80))
+    events = [e for r in (nameless, nameless, more) if (e := event_of(r))]
+    assert fold(Order(ticket()), events).cum_qty == Decimal(80)
+
+
+@pytest.mark.parametrize("kind", [ExecKind.TRADE, ExecKind.NEW, ExecKind.PENDING_NEW, ExecKind.DONE_FOR_DAY])
+def test_an_answer_to_a_submission_never_carries_a_fill(kind):
+    """It would be counted again when the stream says it under its execution id."""
+    event = answer_event(replace(TRADE, kind=kind))
+    assert (event.kind, event.last_qty, event.exec_id) == (ExecType.NEW, Decimal(0), "")
+    assert fold(Order(ticket(), OrdStatus.FILLED), [event]).status is OrdStatus.FILLED

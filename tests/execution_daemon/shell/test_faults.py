@@ -1,0 +1,256 @@
+"""The whole shell in this process, with PostgreSQL, against the simulated broker and its faults."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+
+import pytest
+
+from bifrost_core.warehouse.connect import Role, connect
+from execution_daemon.brokers.simulated import Fault, SimulatedBroker
+from execution_daemon.errors import LeaseLost, StoreFailed
+from execution_daemon.shell.daemon import Daemon
+from execution_daemon.shell.failpoints import FailPoint, none_set
+from tests.execution_daemon.shell.conftest import BEFORE_OPEN, CLOSES, cut_connections, make_batch, write_batch
+
+WEIGHTS = {"AAPL": "0.2", "IBM": "0.2", "MSFT": "0.1"}
+TICK_SECONDS = 0.02
+
+
+class Floor:
+    """A daemon, its broker and the pipeline's hand."""
+
+    def __init__(self, settings, warehouse, session) -> None:
+        self.settings = settings.model_copy(update={"poll_seconds": 0.1, "reconcile_seconds": 60.0})
+        self.warehouse = warehouse
+        self.session = session
+        prices = {symbol: Decimal(price) for symbol, price in CLOSES.items()}
+        self.broker = SimulatedBroker(prices, self.settings.initial_cash, at=session.open_at - BEFORE_OPEN)
+        self.daemon = Daemon(self.settings, self.broker)
+        self.reached = none_set
+
+    @asynccontextmanager
+    async def trading(self) -> AsyncIterator[Daemon]:
+        """The daemon, running, for the length of the block."""
+        self.daemon = Daemon(self.settings, self.broker, self.reached)
+        task = asyncio.create_task(self.daemon.run())
+        try:
+            await self.until(lambda: self.daemon.is_ready, task)
+            yield self.daemon
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def until(self, done: Callable[[], bool], task: asyncio.Task[None] | None = None) -> None:
+        async with asyncio.timeout(20):
+            while not done():
+                if task is not None and task.done():
+                    task.result()
+                await asyncio.sleep(TICK_SECONDS)
+
+    def write(self, weights=None) -> uuid.UUID:
+        return write_batch(self.warehouse, make_batch(self.settings, self.session, weights or WEIGHTS))
+
+    def read(self, sql: str):
+        with connect(self.settings, Role.TRADER) as connection:
+            return connection.execute(sql).fetchall()
+
+    def is_worked(self, batch: uuid.UUID) -> Callable[[], bool]:
+        return lambda: self.read(f"select status from trading.batch_intake where batch_id = '{batch}'") == [("worked",)]
+
+    async def to_the_close(self) -> None:
+        self.broker.now = self.session.open_at
+        self.broker.open_market()
+        self.broker.now = self.session.close_at
+        self.broker.close_market()
+        await self.daemon.wake()
+
+
+@pytest.fixture
+def floor(settings, warehouse, market):
+    """Half an hour before the open of 20 February 2013."""
+    return Floor(settings, warehouse, market("2013-02-20"))
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_each_fault_ends_in_the_brokers_ledger(floor, fault):
+    """A lost answer read as a refusal, a repeated fill counted twice, a lost one never counted."""
+    async with floor.trading() as daemon:
+        floor.broker.plan(fault, 2)
+        batch = floor.write()
+        await floor.until(floor.is_worked(batch))
+        await floor.to_the_close()
+        floor.broker.heal()
+        found = await daemon.reconcile()
+        assert found.breaks == ()
+        assert len(floor.broker.accepted) == len(set(floor.broker.accepted)) == 3
+        assert await daemon.parts.store.drift() == ()
+    held = {p.symbol: p.qty for p in await floor.broker.positions()}
+    assert dict(floor.read("select symbol, quantity from trading.positions")) == held
+
+
+async def test_silence_is_unknown_then_blocked_then_proven(floor):
+    """In the events: no answer first, and only then what the broker proved."""
+    async with floor.trading():
+        floor.broker.plan(Fault.LOST_REQUEST)
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+    kinds = [row[0] for row in floor.read("select kind from trading.order_events order by event_seq")]
+    assert kinds == ["intent", "no_answer", "absent", "new"]
+    assert floor.read("select count(*) from trading.blocked_symbols") == [(0,)]
+    blocks = floor.read("select kind from audit.chain where kind in ('block', 'unblock') order by seq")
+    assert blocks == [("block",), ("unblock",)]
+
+
+async def test_a_refusal_is_proof(floor):
+    """Only what the broker refused is rejected, with its reason; the symbol trades on."""
+    floor.broker.prices.pop("MSFT")
+    async with floor.trading() as daemon:
+        floor.broker.set_price("MSFT", Decimal(CLOSES["MSFT"]))
+        floor.broker._cash = Decimal(1000)  # the broker lends less than we believe
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        assert floor.read("select ord_status from trading.orders") == [("rejected",)]
+        assert floor.read("select text from trading.order_events where kind = 'rejected'")[0][0].startswith(
+            "buying_power"
+        )
+        assert daemon.parts.keeper.book.blocked == {}
+        assert floor.read("select reserved from trading.cash") == [(Decimal(0),)]
+
+
+async def test_a_disconnected_stream_loses_nothing(floor):
+    """Fills between two connections are in no stream."""
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write()))
+        floor.broker.plan(Fault.LOST_REPORT, 100)
+        floor.broker.now = floor.session.open_at
+        floor.broker.open_market()
+        floor.broker.heal()
+        floor.broker.disconnect()
+        await floor.until(lambda: floor.read("select count(*) from trading.fills") == [(3,)])
+        assert (await daemon.state())["open_orders"] == 0
+
+
+async def test_no_order_before_the_first_clean_reconciliation(floor):
+    """A book that differs at the start must not be traded on."""
+    async with floor.trading():
+        pass
+    floor.broker._cash -= Decimal("0.01")
+    floor.daemon = Daemon(floor.settings, floor.broker)
+    task = asyncio.create_task(floor.daemon.run())
+    try:
+        await floor.until(lambda: floor.daemon.condition == "halted", task)
+        batch = floor.write()
+        await floor.daemon.wake()
+        assert floor.read("select count(*) from trading.batch_intake") == [(0,)]
+        assert floor.broker.accepted == []
+        floor.broker._cash += Decimal("0.01")
+        await floor.until(floor.is_worked(batch), task)
+        assert floor.daemon.condition == "ready"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_lost_lease_stops_the_daemon(floor, settings):
+    """The database refuses its writes; going on would only make noise."""
+    floor.settings = floor.settings.model_copy(update={"lease_seconds": 0.3})
+    floor.daemon = Daemon(floor.settings, floor.broker)
+    task = asyncio.create_task(floor.daemon.run())
+    await floor.until(lambda: floor.daemon.is_ready, task)
+    rival = connect(settings, Role.TRADER)
+    rival.autocommit = True
+    async with asyncio.timeout(20):
+        while rival.execute("select trading.acquire_lease_v1('paper', 'rival', 60)").fetchone() == (None,):
+            rival.execute("select 1 from pg_sleep(0.05)")
+            await asyncio.sleep(0)
+            with connect(settings, Role.OWNER) as owner:
+                owner.execute("update trading.leases set expires_at = '-infinity'")
+        with pytest.raises(ExceptionGroup) as stopped:
+            await task
+    rival.close()
+    assert stopped.group_contains(LeaseLost)
+
+
+async def test_a_dead_database_stops_the_daemon(floor, settings):
+    """Without the warehouse nothing is durable, so nothing may be sent."""
+    floor.daemon = Daemon(floor.settings, floor.broker)
+    task = asyncio.create_task(floor.daemon.run())
+    await floor.until(lambda: floor.daemon.is_ready, task)
+    cut_connections(settings)
+    with pytest.raises(ExceptionGroup) as stopped:
+        async with asyncio.timeout(20):
+            await task
+    _ours, others = stopped.value.split(StoreFailed)
+    assert others is None
+
+
+async def test_a_kill_switch_also_stops_what_was_committed_and_not_yet_sent(floor, settings):
+    """The button is pressed while a batch is going out: what has not left must stay."""
+
+    def press(point: FailPoint) -> None:
+        if point is FailPoint.INTENT_COMMITTED:
+            with connect(settings, Role.TRADER) as connection:
+                connection.execute(
+                    "select trading.set_kill_switch_v1('symbol', 'MSFT', true, 'a test', 'operator', now())"
+                )
+
+    floor.reached = press
+    async with floor.trading():
+        await floor.until(floor.is_worked(floor.write()))
+    assert floor.read("select symbol from trading.orders where ord_status = 'canceled'") == [("MSFT",)]
+    assert len(floor.broker.accepted) == 2
+
+
+async def test_what_ended_is_let_go_and_a_late_fill_of_it_still_counts(floor):
+    """After a clean reconciliation the book forgets ended orders; the broker may not."""
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        (key,) = floor.broker.accepted
+        floor.broker.execute(key)
+        await floor.until(lambda: floor.read("select count(*) from trading.fills") == [(1,)])
+        assert (await daemon.reconcile()).is_clean
+        assert daemon.parts.keeper.book.orders == {}
+        floor.broker.execute(key, Decimal(5))
+        await floor.until(lambda: floor.read("select count(*) from trading.fills") == [(2,)])
+        assert daemon.parts.keeper.book.blocked["MSFT"].code == "OVERFILL"
+        assert (await daemon.reconcile()).is_clean
+        assert await daemon.parts.store.drift() == ()
+
+
+async def test_the_metrics_count_what_happened(floor):
+    """Grafana would show a calm that is none."""
+    async with floor.trading() as daemon:
+        floor.broker.plan(Fault.LOST_ANSWER)
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1", "IBM": "0.6"})))
+        await daemon.kill("global", "*", True, "a test", "ann")
+        lines = set((await daemon.metrics_text()).splitlines())
+    assert {
+        'bifrost_risk_decisions_total{reason_code="ACCEPTED"} 1',
+        'bifrost_risk_decisions_total{reason_code="MAX_ORDER_VALUE"} 1',
+        'bifrost_order_events_total{kind="no_answer"} 1',
+        'bifrost_batches_total{status="worked"} 1',
+        "bifrost_ready 1.0",
+        "bifrost_open_orders 1",
+        "bifrost_unknown_orders 0",
+        "bifrost_intent_commit_seconds_count 1",
+    } <= lines
+
+
+async def test_an_operator_frees_a_symbol(floor):
+    """A grave block stands until a person says that it is dealt with; who did is audited."""
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        floor.broker.execute(floor.broker.accepted[0])
+        floor.broker.execute(floor.broker.accepted[0], Decimal(5))
+        await floor.until(lambda: "MSFT" in daemon.parts.keeper.book.blocked)
+        assert daemon.parts.keeper.book.blocked["MSFT"].code == "OVERFILL"
+        assert (await daemon.reconcile()).is_clean
+        assert "MSFT" in daemon.parts.keeper.book.blocked
+        assert await daemon.unblock("MSFT", "ann")
+        assert not await daemon.unblock("MSFT", "ann")
+    assert floor.read("select payload->>'actor' from audit.chain where kind = 'unblock'") == [("ann",)]

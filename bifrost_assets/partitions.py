@@ -12,14 +12,18 @@ from bifrost_core.settings import Settings, load_settings
 
 
 def session_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
-    """One partition per session of the exchange, from `first_session` on; keys are ISO dates."""
+    """One partition per session of the exchange, from `first_partition` on; keys are ISO dates.
+
+    The first partition holds all history before it as well. Dagster writes events per asset and partition, so a history
+    of 3,000 partitions would cost minutes of bookkeeping, and one partition costs none.
+    """
     sessions = [s.session for s in all_sessions(settings.exchange)]
-    first = date.fromisoformat(settings.first_session)
+    first = date.fromisoformat(settings.first_partition)
     trading = set(sessions)
     weekdays = (first + timedelta(days=n) for n in range((sessions[-1] - first).days + 1))
     holidays = [datetime(d.year, d.month, d.day) for d in weekdays if d.weekday() < 5 and d not in trading]
     return dg.TimeWindowPartitionsDefinition(
-        start=settings.first_session,
+        start=settings.first_partition,
         cron_schedule="0 0 * * 1-5",
         fmt="%Y-%m-%d",
         timezone="UTC",
@@ -45,4 +49,10 @@ class Window:
 def window_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Window:
     """The window of a run over one partition or a range of them."""
     keys = context.partition_key_range
-    return Window(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+    return window_between(load_settings(), date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+
+
+def window_between(settings: Settings, first: date, last: date) -> Window:
+    """Partitions first..last as sessions: the first partition reaches back to where history begins."""
+    is_history = first == date.fromisoformat(settings.first_partition)
+    return Window(date.fromisoformat(settings.first_session) if is_history else first, last)

@@ -1,0 +1,148 @@
+"""When the main job runs, and what is watched between runs."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from bifrost_assets.market_data.providers.base import BarProvider
+from bifrost_assets.partitions import SESSIONS
+from bifrost_assets.watch import book_of_failures, daemon_problems
+from bifrost_core.calendar import Session, all_sessions, latest_closed
+from bifrost_core.settings import Settings
+from bifrost_core.warehouse.warehouse import Warehouse
+
+BARS = dg.AssetKey(["raw", "daily_bars"])
+ORDERS = dg.AssetKey(["trading", "orders"])
+GRACE = timedelta(minutes=30)  # the schedule comes first; the sensor is for what it missed
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+BUSY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+nightly = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.all(),
+    description="The main job for one session, or a range of them in one run: bars, models, features, signals, targets, reports.",
+    partitions_def=SESSIONS,
+    executor_def=dg.in_process_executor,
+)
+
+
+def automation_of(settings: Settings) -> dg.Definitions:
+    """The job, its schedule, and the sensors. With live data they run by themselves, with sample data when asked."""
+    live = settings.provider == "yahoo"
+    return dg.Definitions(
+        jobs=[nightly],
+        schedules=[after_each_close(settings, running=live)],
+        sensors=[new_session_available(settings, running=live), failed_checks, daemon_unhealthy],
+    )
+
+
+def after_each_close(settings: Settings, *, running: bool) -> dg.ScheduleDefinition:
+    """The nightly job for each session, the availability lag after its close, early closes and daylight saving included."""
+    lag = timedelta(minutes=settings.availability_lag_minutes)
+    known = known_times(all_sessions(settings.exchange), lag, datetime.now(UTC))
+
+    @dg.schedule(
+        job=nightly,
+        name="after_each_close",
+        cron_schedule=sorted({f"{at.minute} {at.hour} * * *" for at in known}),
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
+        description="Runs the nightly job for the session that has just become known.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        at = context.scheduled_execution_time.astimezone(UTC)
+        session = known_times(all_sessions(settings.exchange), lag, at).get(at)
+        if session is None:
+            return dg.SkipReason(f"no session of {settings.exchange} becomes known at {at:%Y-%m-%d %H:%M} UTC")
+        return dg.RunRequest(run_key=session.session.isoformat(), partition_key=session.session.isoformat())
+
+    return schedule
+
+
+def known_times(sessions: tuple[Session, ...], lag: timedelta, around: datetime) -> dict[datetime, Session]:
+    """Sessions by the instant their bars are known, for two years around `around`."""
+    year = timedelta(days=366)
+    return {s.close_at + lag: s for s in sessions if around - year <= s.close_at <= around + year}
+
+
+def new_session_available(settings: Settings, *, running: bool) -> dg.SensorDefinition:
+    """Catches up: runs the sessions that the provider has, and the warehouse has not."""
+
+    @dg.sensor(
+        job=nightly,
+        name="new_session_available",
+        minimum_interval_seconds=600,
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description="Runs the nightly job for every session that was missed, in one run.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, provider: dg.ResourceParam[BarProvider]) -> dg.RunRequest | dg.SkipReason:
+        missing = missing_sessions(context.instance, settings, provider, datetime.now(UTC))
+        if not missing:
+            return dg.SkipReason("every session that the provider has is loaded")
+        if context.instance.get_runs(dg.RunsFilter(job_name=nightly.name, statuses=BUSY), limit=1):
+            return dg.SkipReason(f"{len(missing)} sessions are missing, and a nightly run is on its way")
+        first, last = missing[0].isoformat(), missing[-1].isoformat()
+        key = f"{first}..{last}"
+        if first == last:
+            return dg.RunRequest(run_key=key, partition_key=first)
+        return dg.RunRequest(run_key=key, tags={RANGE_START: first, RANGE_END: last})
+
+    return sensor
+
+
+def missing_sessions(
+    instance: dg.DagsterInstance, settings: Settings, provider: BarProvider, now: datetime
+) -> list[date]:
+    """Partitions after the last one loaded, up to the newest that the provider has; all of them where none is loaded."""
+    loaded = instance.get_materialized_partitions(BARS)
+    lag = timedelta(minutes=settings.availability_lag_minutes)
+    due = latest_closed(settings.exchange, now, lag + GRACE).session
+    newest = min(provider.latest_session(now), due).isoformat()
+    after = max(loaded, default="")
+    return [date.fromisoformat(key) for key in SESSIONS.get_partition_keys() if after < key <= newest]
+
+
+@dg.sensor(
+    name="failed_checks",
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Logs each check that fails, once per failure, and records it beside its asset.",
+)
+def failed_checks(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Asks the instance for the latest evaluation of every check."""
+    assert context.repository_def is not None
+    book = book_of_failures(context.instance, context.repository_def.asset_graph.asset_check_keys)
+    known = set((context.cursor or "").split(","))
+    new = {evaluation: key for evaluation, key in book.items() if evaluation not in known}
+    for key in new.values():
+        context.log.warning(f"check {key.name} of {key.asset_key.to_user_string()} fails")
+    events = [
+        dg.AssetObservation(key.asset_key, metadata={"failed_check": key.name, "evaluation": evaluation})
+        for evaluation, key in new.items()
+    ]
+    names = ", ".join(sorted(f"{key.asset_key.to_user_string()}:{key.name}" for key in book.values()))
+    reason = dg.SkipReason(f"failing: {names}" if names else "no check fails")
+    return dg.SensorResult(skip_reason=reason, cursor=",".join(sorted(book)), asset_events=events)
+
+
+@dg.sensor(
+    name="daemon_unhealthy",
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reads the daemon's heartbeat; a silent or halted daemon is logged and recorded beside trading/orders.",
+)
+def daemon_unhealthy(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
+    """Dagster only tells: it is never on the order path, and starts or stops nothing."""
+    problems = daemon_problems(warehouse, datetime.now(UTC))
+    text = "; ".join(problems)
+    events = []
+    if text and text != context.cursor:
+        context.log.warning(text)
+        events = [dg.AssetObservation(ORDERS, metadata={"daemon": text})]
+    reason = dg.SkipReason(text or "every part that has started beats and works")
+    return dg.SensorResult(skip_reason=reason, cursor=text, asset_events=events)

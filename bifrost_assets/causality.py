@@ -1,0 +1,71 @@
+"""Proof that a computation does not look ahead: cut the future off, compute again, and nothing may change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import polars as pl
+
+Compute = Callable[[pl.DataFrame], pl.DataFrame]
+RELATIVE, ABSOLUTE = 1e-9, 1e-12
+
+
+def sampled(sessions: Sequence[date], count: int) -> list[date]:
+    """`count` of the sessions, evenly spread, first and last included; all of them where there are fewer."""
+    days = sorted(set(sessions))
+    if len(days) <= count:
+        return days
+    step = (len(days) - 1) / max(count - 1, 1)
+    return [days[round(i * step)] for i in range(count)]
+
+
+def look_ahead(
+    compute: Compute,
+    history: pl.DataFrame,
+    cutoffs: Sequence[date],
+    keys: Sequence[str] = ("instrument_id",),
+    on: str = "session",
+) -> pl.DataFrame:
+    """Where `compute` knew the future: one row per cutoff, key and column (cutoff, *keys, column, full, truncated).
+
+    For each cutoff, the rows of that session from `compute(history)` are compared with those from `compute` on the
+    history up to that session. A number may differ by 1e-9 of itself (rounding), anything else not at all; a row
+    that only one side has differs in the column `on`.
+    """
+    full = compute(history)
+    found = [
+        _differences(_of(full, on, day), _of(compute(history.filter(pl.col(on) <= day)), on, day), keys).select(
+            pl.lit(day).alias("cutoff"), pl.all()
+        )
+        for day in cutoffs
+    ]
+    return pl.concat(found) if found else pl.DataFrame()
+
+
+def _of(frame: pl.DataFrame, on: str, day: date) -> pl.DataFrame:
+    return frame.filter(pl.col(on) == day)
+
+
+def _differences(full: pl.DataFrame, truncated: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Rows (*keys, column, full, truncated) for every value in which the two frames differ."""
+    both = full.join(truncated, on=list(keys), how="full", coalesce=True, suffix="__cut")
+    parts = [
+        both.filter(_differs(full.schema[name], name)).select(
+            *keys,
+            pl.lit(name).alias("column"),
+            pl.col(name).cast(pl.String).alias("full"),
+            pl.col(f"{name}__cut").cast(pl.String).alias("truncated"),
+        )
+        for name in full.columns
+        if name not in keys
+    ]
+    return pl.concat(parts)
+
+
+def _differs(dtype: pl.DataType, name: str) -> pl.Expr:
+    a, b = pl.col(name), pl.col(f"{name}__cut")
+    if not dtype.is_float():
+        return a.ne_missing(b)
+    near = (a - b).abs() <= ABSOLUTE + RELATIVE * a.abs()
+    return ~(near | a.eq_missing(b)).fill_null(False)

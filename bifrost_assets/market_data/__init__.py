@@ -1,0 +1,1 @@
+"""Daily bars, corporate actions and reference data: fetched, checked against rules, stored as vintages."""

@@ -1,0 +1,162 @@
+"""Market data as assets: move data and report; the rules are in the modules beside this one."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from bifrost_assets.market_data import reference
+from bifrost_assets.market_data.loading import Loaded, load_bars
+from bifrost_assets.market_data.providers.base import BarProvider
+from bifrost_assets.market_data.retries import PROVIDER_RETRIES, retrying_only_transient
+from bifrost_assets.owners import Owner
+from bifrost_assets.partitions import SESSIONS, window_of
+from bifrost_core.warehouse.warehouse import Warehouse
+
+INSTRUMENTS = dg.AssetKey(["reference", "instruments"])
+CALENDAR = dg.AssetKey(["reference", "sessions"])
+MEMBERS = dg.AssetKey(["reference", "universe_members"])
+BARS = dg.AssetKey(["raw", "daily_bars"])
+ACTIONS = dg.AssetKey(["raw", "corporate_actions"])
+NIGHTLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=5), warn_window=timedelta(days=4))
+
+BAR_COLUMNS = dg.TableSchema(
+    [
+        dg.TableColumn("instrument_id", "integer"),
+        dg.TableColumn("session", "date"),
+        dg.TableColumn("ingested_at", "timestamptz", description="When this vintage was stored."),
+        dg.TableColumn("available_at", "timestamptz", description="When a trader could have known it."),
+        *(dg.TableColumn(name, "double precision") for name in ("open", "high", "low", "close", "volume")),
+        dg.TableColumn("vendor_adj_close", "double precision"),
+        dg.TableColumn("provider", "text"),
+        dg.TableColumn("payload_sha256", "text", description="What the provider sent, in raw.payloads."),
+    ]
+)
+
+
+@dg.multi_asset(
+    name="reference_data",
+    specs=[
+        dg.AssetSpec(
+            INSTRUMENTS,
+            description="One row per instrument of the universe, and the benchmark index.",
+            group_name="market_data",
+            kinds={"python", "postgres"},
+            owners=[Owner.DATA],
+            metadata={"dagster/table_name": "reference.instruments"},
+        ),
+        dg.AssetSpec(
+            CALENDAR,
+            description="One row per trading session of the exchange, past and the coming year.",
+            group_name="market_data",
+            kinds={"python", "postgres"},
+            owners=[Owner.DATA],
+            metadata={"dagster/table_name": "reference.sessions"},
+        ),
+    ],
+    retry_policy=PROVIDER_RETRIES,
+)
+def reference_data(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], provider: dg.ResourceParam[BarProvider]
+) -> Iterator[dg.MaterializeResult]:
+    """Instruments and sessions; nothing is written where nothing changed."""
+    with retrying_only_transient():
+        changed = reference.store_sessions(warehouse)
+        registered = reference.register_instruments(warehouse, provider)
+    for failure in registered.failed:
+        context.log.warning(failure.problem)
+    counts = warehouse.read(
+        "select (select count(*) from reference.instruments) as n, (select count(*) from reference.sessions) as m"
+    ).row(0)
+    failed = {one.symbol: one.problem for one in registered.failed}
+    yield dg.MaterializeResult(
+        asset_key=INSTRUMENTS,
+        metadata={"dagster/row_count": counts[0], "added": list(registered.added), "failed_symbols": failed},
+    )
+    yield dg.MaterializeResult(asset_key=CALENDAR, metadata={"dagster/row_count": counts[1], "changed": changed})
+
+
+@dg.multi_asset(
+    name="daily_bars",
+    specs=[
+        dg.AssetSpec(
+            BARS,
+            deps=[INSTRUMENTS, CALENDAR],
+            description="One row per instrument, session and vintage: unadjusted OHLCV as the provider published it.",
+            group_name="market_data",
+            kinds={"python", "postgres"},
+            owners=[Owner.DATA],
+            metadata={"dagster/table_name": "raw.daily_bars", "dagster/column_schema": BAR_COLUMNS},
+            freshness_policy=NIGHTLY,
+        ),
+        dg.AssetSpec(
+            ACTIONS,
+            deps=[INSTRUMENTS, CALENDAR],
+            description="Splits and cash dividends, read off the vendor's adjusted closes, one row per action and vintage.",
+            group_name="market_data",
+            kinds={"python", "postgres"},
+            owners=[Owner.DATA],
+            metadata={"dagster/table_name": "raw.corporate_actions"},
+        ),
+        dg.AssetSpec(
+            MEMBERS,
+            deps=[INSTRUMENTS, CALENDAR],
+            description="Which instruments the universe holds, each from its first bar on.",
+            group_name="market_data",
+            kinds={"python", "postgres"},
+            owners=[Owner.DATA],
+            metadata={"dagster/table_name": "reference.universe_members"},
+        ),
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_symbol_loaded", asset=BARS, description="Every listed symbol has a bar for the window's last session."
+        ),
+        dg.AssetCheckSpec("no_row_quarantined", asset=BARS, description="No bar broke a rule."),
+    ],
+    partitions_def=SESSIONS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    retry_policy=PROVIDER_RETRIES,
+)
+def daily_bars(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], provider: dg.ResourceParam[BarProvider]
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Fetch the window once; store what is new of bars, corporate actions and universe membership."""
+    window = window_of(context)
+    with retrying_only_transient():
+        loaded = load_bars(warehouse, provider, window.first, window.last, context.run_id)
+    for problem in loaded.failed.values():
+        context.log.warning(problem)
+    yield dg.MaterializeResult(asset_key=BARS, metadata=_bars_metadata(loaded, provider))
+    yield dg.MaterializeResult(asset_key=ACTIONS, metadata={"new_rows": loaded.actions})
+    yield dg.MaterializeResult(asset_key=MEMBERS, metadata={"changed_rows": loaded.members})
+    yield dg.AssetCheckResult(
+        asset_key=BARS,
+        check_name="every_symbol_loaded",
+        passed=not loaded.failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"failed_symbols": loaded.failed},
+    )
+    yield dg.AssetCheckResult(
+        asset_key=BARS,
+        check_name="no_row_quarantined",
+        passed=not loaded.quarantined,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"rows_by_reason": loaded.quarantined},
+    )
+
+
+def _bars_metadata(loaded: Loaded, provider: BarProvider) -> dict[str, object]:
+    appended = loaded.appended
+    return {
+        "dagster/partition_row_count": appended.inserted + appended.revised + appended.unchanged,
+        "inserted": appended.inserted,
+        "revised": appended.revised,
+        "unchanged": appended.unchanged,
+        "quarantined": sum(loaded.quarantined.values()),
+        "failed_symbols": loaded.failed,
+        "new_payloads": loaded.payloads,
+        "provider": provider.name,
+    }
+
+

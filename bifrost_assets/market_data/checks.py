@@ -1,0 +1,31 @@
+"""What raw/daily_bars promises, beyond what the load reports of itself."""
+
+import dagster as dg
+
+from bifrost_assets.market_data import evidence, expectations
+from bifrost_assets.market_data.assets import BARS
+from bifrost_assets.partitions import window_of
+from bifrost_core.warehouse.warehouse import Warehouse
+
+
+@dg.asset_check(asset=BARS, blocking=True)
+def bars_meet_expectations(
+    context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """The Great Expectations suite on the window's bars: schema, nulls, bounds, keys, no session missing."""
+    window = window_of(context)
+    bars = expectations.read_window(warehouse, window.first, window.last)
+    results = expectations.validate(bars)
+    with warehouse.transaction() as connection:
+        evidence.keep_results(
+            connection, evidence.BARS, expectations.SUITE, results, (window.first, window.last), context.run.run_id
+        )
+    failed = [result for result in results if not result.passed]
+    return dg.AssetCheckResult(
+        passed=not failed,
+        metadata={
+            "rows": bars.height,
+            "expectations": len(results),
+            "failed": {result.expectation: dict(result.observed) for result in failed},
+        },
+    )

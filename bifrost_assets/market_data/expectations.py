@@ -1,0 +1,120 @@
+"""The Great Expectations suite on daily bars."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from bifrost_assets.market_data.evidence import CheckResult
+
+if TYPE_CHECKING:
+    from bifrost_core.warehouse.warehouse import Warehouse
+
+SUITE = "daily_bars"
+MEASURES = ("open", "high", "low", "close", "volume")
+
+# Sessions that a symbol should have between its first bar and the window's end, and has not, come as a count per row's
+# symbol, so that completeness is an expectation like the others.
+WINDOW = """
+    with bars as (
+        select i.symbol, b.instrument_id, b.session, b.open, b.high, b.low, b.close, b.volume, b.available_at,
+               b.ingested_at, b.provider, b.payload_sha256, s.close_at
+        from raw.daily_bars_as_of() b
+        join reference.instruments i using (instrument_id)
+        left join reference.sessions s on s.exchange_mic = i.exchange_mic and s.session = b.session
+        where b.session between $1 and $2
+    ),
+    expected as (
+        select i.instrument_id, count(*) as sessions
+        from reference.instruments i
+        join reference.sessions s on s.exchange_mic = i.exchange_mic and s.session between $1 and $2
+        where s.session >= (select min(d.session) from raw.daily_bars d where d.instrument_id = i.instrument_id)
+        group by i.instrument_id
+    ),
+    held as (
+        select q.subject as symbol, count(distinct q.session) as sessions
+        from quarantine.rows q where q.source = 'raw.daily_bars' and q.session between $1 and $2 group by q.subject
+    )
+    select bars.*, (e.sessions - count(*) over (partition by bars.instrument_id))::integer as sessions_missing
+    from bars join expected e using (instrument_id)
+"""
+
+
+def read_window(warehouse: Warehouse, first: date, last: date) -> pl.DataFrame:
+    """Current vintages of the window's bars, with their sessions' closes and the sessions missing per symbol."""
+    return warehouse.read(WINDOW, first, last)
+
+
+def validate(bars: pl.DataFrame) -> list[CheckResult]:
+    """Each expectation, whether `bars` meets it, and what was seen."""
+    batch = _definition().get_batch(batch_parameters={"dataframe": _pandas(bars)})
+    report = batch.validate(_suite())
+    return [
+        CheckResult(_name(one.expectation_config), bool(one.success), _observed(one)) for one in report.results
+    ]
+
+
+def _pandas(bars: pl.DataFrame) -> Any:
+    frame = bars.to_pandas()
+    frame["rises"] = frame["high"] - frame[["open", "close"]].max(axis=1)
+    frame["falls"] = frame[["open", "close"]].min(axis=1) - frame["low"]
+    return frame
+
+
+@cache
+def _definition() -> Any:
+    """One ephemeral context a process: making it costs more than all its validations."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("window").add_dataframe_asset("bars")
+    return asset.add_batch_definition_whole_dataframe("all")
+
+
+@cache
+def _suite() -> Any:
+    import great_expectations as gx
+    import great_expectations.expectations as e
+
+    columns = [
+        *("symbol", "instrument_id", "session", *MEASURES, "available_at", "ingested_at"),
+        *("provider", "payload_sha256", "close_at"),
+    ]
+    expectations: list[Any] = [
+        e.ExpectTableColumnsToMatchSet(column_set=columns, exact_match=False),
+        e.ExpectTableRowCountToBeBetween(min_value=1),
+        e.ExpectCompoundColumnsToBeUnique(column_list=["instrument_id", "session"]),
+        *(e.ExpectColumnValuesToNotBeNull(column=name) for name in columns),
+        *(e.ExpectColumnValuesToBeBetween(column=name, min_value=0, strict_min=True) for name in MEASURES[:4]),
+        e.ExpectColumnValuesToBeBetween(column="volume", min_value=0),
+        e.ExpectColumnPairValuesAToBeGreaterThanB(column_A="high", column_B="low", or_equal=True),
+        e.ExpectColumnValuesToBeBetween(column="rises", min_value=0),
+        e.ExpectColumnValuesToBeBetween(column="falls", min_value=0),
+        e.ExpectColumnPairValuesAToBeGreaterThanB(column_A="available_at", column_B="close_at", or_equal=True),
+        e.ExpectColumnValuesToBeBetween(column="sessions_missing", max_value=0),
+    ]
+    return gx.ExpectationSuite(name=SUITE, expectations=expectations)
+
+
+def _name(config: Any) -> str:
+    about = config.kwargs
+    subject = about.get("column") or " and ".join(filter(None, (about.get("column_A"), about.get("column_B"))))
+    return f"{config.type} ({subject})" if subject else str(config.type)
+
+
+def _observed(result: Any) -> dict[str, Any]:
+    seen = result.result or {}
+    names: Sequence[str] = ("observed_value", "element_count", "unexpected_count", "partial_unexpected_list")
+    found = {name: seen[name] for name in names if seen.get(name) not in (None, [])}
+    if error := (result.exception_info or {}).get("exception_message"):
+        found["error"] = error
+    return found

@@ -1,0 +1,111 @@
+"""Bars into the warehouse, append-only: a value that changed becomes a new vintage, one that did not changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from bifrost_core.warehouse.connect import url
+
+if TYPE_CHECKING:
+    from bifrost_core.warehouse.warehouse import Warehouse
+
+KEY = ["instrument_id", "session"]
+VALUES = ["open", "high", "low", "close", "volume"]
+SCHEMA: dict[str, pl.DataType] = {
+    "instrument_id": pl.Int32(),
+    "session": pl.Date(),
+    "ingested_at": pl.Datetime("us", "UTC"),
+    "available_at": pl.Datetime("us", "UTC"),
+    **{name: pl.Float64() for name in VALUES},
+    "vendor_adj_close": pl.Float64(),
+    "provider": pl.String(),
+    "payload_sha256": pl.String(),
+}
+LOADERS = 7_201_001  # advisory lock: loads take turns, so that each compares with what the one before it left
+
+STORED = """
+    select instrument_id, session, ingested_at, open, high, low, close, volume from raw.daily_bars_as_of()
+    where session between $1 and $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What a load did, in rows: sessions seen for the first time, sessions with a new vintage, sessions as they were."""
+
+    inserted: int = 0
+    revised: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: Appended) -> Appended:
+        return Appended(
+            self.inserted + other.inserted, self.revised + other.revised, self.unchanged + other.unchanged
+        )
+
+
+def append_vintages(warehouse: Warehouse, bars: pl.DataFrame, ingested_at: datetime | None = None) -> Appended:
+    """Store what is new in `bars` (SCHEMA without ingested_at, one row per instrument and session), in one transaction.
+
+    A first vintage keeps its `available_at`; a revision was not known before it was stored, so its is not earlier than
+    `ingested_at` (default: now). Works year by year: memory is bounded by the largest year, whatever the history.
+    """
+    if bars.is_empty():
+        return Appended()
+    if bars.select(pl.struct(KEY).is_duplicated().any()).item():
+        raise ValueError("bars hold an instrument's session more than once: sift them first")
+    import adbc_driver_postgresql.dbapi as adbc
+
+    at = ingested_at or datetime.now(UTC)
+    with adbc.connect(url(warehouse.settings, warehouse.role)) as connection, connection.cursor() as cursor:
+        cursor.execute("set timezone to 'UTC'")
+        cursor.execute(f"select pg_advisory_xact_lock({LOADERS})")
+        total = Appended()
+        for _, year in sorted(bars.group_by(pl.col("session").dt.year()), key=lambda group: group[0]):
+            total += _append(cursor, _complete(year, at), at)
+        connection.commit()
+    return total
+
+
+def _complete(bars: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    """`bars` with every column of the table, in key order (which is how the primary key is filled fastest)."""
+    missing = pl.lit(None, dtype=pl.Float64)
+    adjusted = pl.col("vendor_adj_close") if "vendor_adj_close" in bars.columns else missing
+    return bars.with_columns(ingested_at=pl.lit(at), vendor_adj_close=adjusted).select(*SCHEMA).cast(SCHEMA).sort(KEY)
+
+
+def _append(cursor: Any, bars: pl.DataFrame, at: datetime) -> Appended:
+    span = (bars["session"].min(), bars["session"].max())
+    if not _any_stored(cursor, *span):
+        _ingest(cursor, bars, "daily_bars")
+        return Appended(inserted=bars.height)
+    cursor.execute(STORED, span)
+    stored = pl.DataFrame(cursor.fetch_arrow_table())
+    new = bars.join(stored, on=KEY, how="anti")
+    changed = _changed(bars, stored)
+    revised = bars.join(changed, on=KEY, how="semi").with_columns(
+        available_at=pl.max_horizontal("available_at", "ingested_at")
+    )
+    _ingest(cursor, pl.concat([new, revised]), "daily_bars")
+    _ingest(cursor, changed.with_columns(superseded_at=pl.lit(at)), "daily_bars_superseded")
+    return Appended(new.height, revised.height, bars.height - new.height - revised.height)
+
+
+def _any_stored(cursor: Any, first: date, last: date) -> bool:
+    cursor.execute("select exists (select from raw.daily_bars where session between $1 and $2)", (first, last))
+    return bool(cursor.fetchone()[0])
+
+
+def _changed(bars: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Keys (KEY, ingested_at) of the stored vintages whose values `bars` contradicts."""
+    both = bars.select(*KEY, *VALUES).join(stored, on=KEY, suffix="_stored")
+    differs = pl.any_horizontal(pl.col(name) != pl.col(f"{name}_stored") for name in VALUES)
+    return both.filter(differs).select(*KEY, "ingested_at")
+
+
+def _ingest(cursor: Any, rows: pl.DataFrame, table: str) -> None:
+    if not rows.is_empty():
+        cursor.adbc_ingest(table, rows.to_arrow(), mode="append", db_schema_name="raw")

@@ -1,0 +1,1 @@
+"""Backtests: the strategies' own signals, traded by backtrader with the daemon's planner and the shared costs."""

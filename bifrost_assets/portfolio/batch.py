@@ -1,0 +1,138 @@
+"""The batch: targets of one session as the daemon takes them, written once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from uuid import UUID, uuid5
+
+import polars as pl
+import psycopg
+
+from bifrost_assets.portfolio.combine import combined, parts
+from bifrost_assets.portfolio.limits import PortfolioLimits
+from bifrost_assets.stamp import Stamp
+from bifrost_core.calendar import shift
+from bifrost_core.errors import BifrostError
+from bifrost_core.provenance import frame_version
+from bifrost_core.settings import Settings
+from bifrost_core.trading.targets import Target, TargetBatch, hash_of
+from bifrost_core.warehouse.warehouse import Warehouse
+
+WEIGHT = Decimal("0.00000001")
+PRICE = Decimal("0.000001")
+BATCHES = UUID("7b1c2f0e-6f0b-5f0a-9f55-6a1d6f9b2c11")  # namespace of batch ids
+BEFORE_OPEN = timedelta(minutes=60)
+CHANNEL = "bifrost_targets"
+
+SIGNALS = """
+    select session, strategy, instrument_id, weight, data_version
+    from signals.signals where session = $1 order by strategy, instrument_id
+"""
+CLOSES = """
+    select instrument_id, symbol, close from marts.fct_daily_bars
+    where session = $1 and asset_class <> 'index' order by symbol
+"""
+INSERT_BATCH = """
+    insert into signals.target_batches (batch_id, account, strategies, as_of_session, valid_from, valid_until,
+        row_count, content_hash, dagster_run_id, code_version, data_version)
+    values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    on conflict (batch_id) do nothing
+"""
+INSERT_TARGETS = """
+    insert into signals.targets (batch_id, symbol, target_weight, reference_price, contributions)
+    values (%s, %s, %s, %s, %s)
+"""
+
+
+class BatchError(BifrostError):
+    """A batch cannot be made from what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a batch of one session is made from: its signals, and the closes of the universe."""
+
+    session: date
+    signals: pl.DataFrame
+    closes: pl.DataFrame
+
+
+def read_inputs(warehouse: Warehouse, session: date) -> Inputs:
+    """The inputs of the batch of `session`; raises BatchError where a universe symbol's signals have no close."""
+    closes = warehouse.read(CLOSES, session).filter(pl.col("symbol").is_in(list(warehouse.settings.universe)))
+    if closes.is_empty():
+        raise BatchError(f"no bar of the universe in session {session}", "Load it first (asset marts/fct_daily_bars)")
+    return Inputs(session, warehouse.read(SIGNALS, session), closes)
+
+
+def build(settings: Settings, strategies: tuple[str, ...], inputs: Inputs, stamp: Stamp) -> TargetBatch:
+    """The batch of `inputs`: one target per universe symbol with a close, 0 where nothing is wanted.
+
+    Weights are cut to 8 decimals toward zero, so that limits hold to the last digit. Tradable from an hour before
+    the next session's open until its close.
+    """
+    mine = inputs.signals.join(inputs.closes, on="instrument_id", how="semi")
+    book = combined(mine, strategies, PortfolioLimits.of(settings))
+    shares = parts(mine, strategies)
+    targets = tuple(_target(row, book, shares) for row in inputs.closes.iter_rows(named=True))
+    following = shift(settings.exchange, inputs.session, 1)
+    window = (following.open_at - BEFORE_OPEN, following.close_at)
+    names = tuple(sorted(strategies))
+    content = hash_of(settings.account, names, inputs.session, *window, targets)
+    return TargetBatch(
+        batch_id=uuid5(BATCHES, content),
+        account=settings.account,
+        strategies=names,
+        as_of_session=inputs.session,
+        valid_from=window[0],
+        valid_until=window[1],
+        targets=targets,
+        content_hash=content,
+        row_count=len(targets),
+        dagster_run_id=stamp.dagster_run_id,
+        code_version=stamp.code_version,
+        data_version=frame_version(inputs.signals),
+    )
+
+
+def _target(close: dict[str, object], book: pl.DataFrame, shares: pl.DataFrame) -> Target:
+    """The target of one symbol, from its weight in the book and each strategy's part of it."""
+    instrument = pl.col("instrument_id") == close["instrument_id"]
+    final = book.filter(instrument)["weight"].sum()
+    own = {str(r["strategy"]): float(r["weight"]) for r in shares.filter(instrument).iter_rows(named=True)}
+    weight = Decimal(repr(float(final))).quantize(WEIGHT, ROUND_DOWN) + 0
+    price = Decimal(repr(close["close"])).quantize(PRICE, ROUND_HALF_EVEN)
+    return Target(str(close["symbol"]), weight, price, contributions(own, weight))
+
+
+def contributions(own: Mapping[str, float], weight: Decimal) -> dict[str, str]:
+    """Each strategy's part of `weight`, as decimal text that adds up to it: `own` parts, scaled as limits did."""
+    total = sum(own.values())
+    scale = float(weight) / total if total else 1.0
+    scaled = {name: Decimal(repr(part * scale)).quantize(WEIGHT, ROUND_DOWN) + 0 for name, part in own.items()}
+    if scaled:
+        largest = max(sorted(scaled), key=lambda name: abs(scaled[name]))
+        scaled[largest] += weight - sum(scaled.values(), Decimal(0))
+    return {name: format(part, "f") for name, part in sorted(scaled.items())}
+
+
+def write(connection: psycopg.Connection, batch: TargetBatch) -> bool:
+    """Insert `batch` and ring the daemon's bell, in the connection's transaction; False where it is there already."""
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_BATCH, (
+            batch.batch_id, batch.account, list(batch.strategies), batch.as_of_session, batch.valid_from,
+            batch.valid_until, batch.row_count, batch.content_hash, batch.dagster_run_id, batch.code_version, batch.data_version,
+        ))  # fmt: skip
+        if cursor.rowcount == 0:
+            return False
+        rows = [
+            (batch.batch_id, t.symbol, t.target_weight, t.reference_price, json.dumps(dict(t.contributions)))
+            for t in batch.targets
+        ]
+        cursor.executemany(INSERT_TARGETS, rows)
+        cursor.execute("select pg_notify(%s, %s)", (CHANNEL, str(batch.batch_id)))
+    return True

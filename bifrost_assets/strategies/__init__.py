@@ -1,0 +1,1 @@
+"""Strategies: what each wants to hold after a session. One file each, under `library/`."""

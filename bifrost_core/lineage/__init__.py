@@ -1,0 +1,7 @@
+"""Where a fill came from: order, risk decision, target, signals, prediction, features, payloads of the bars."""
+
+from bifrost_core.lineage.completeness import Unresolved, unresolved
+from bifrost_core.lineage.explain import explain
+from bifrost_core.lineage.link import Link, as_text
+
+__all__ = ["Link", "Unresolved", "as_text", "explain", "unresolved"]

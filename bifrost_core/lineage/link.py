@@ -1,0 +1,66 @@
+"""One step of a trace, with the steps it came from; and the trace as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A row that something came from.
+
+    `kind` is fill, order, decision, target, signal, prediction, model, features or vintages; `name` says which one;
+    `facts` are (label, value) for a person. `problem` says why the link does not resolve; it is None on a good one.
+    `sources` are the links this one was made from.
+    """
+
+    kind: str
+    name: str
+    facts: tuple[tuple[str, str], ...] = ()
+    dagster_run_id: str | None = None
+    code_version: str | None = None
+    problem: str | None = None
+    sources: tuple[Link, ...] = ()
+
+    def walk(self) -> Iterator[Link]:
+        """This link and everything behind it, depth first."""
+        yield self
+        for source in self.sources:
+            yield from source.walk()
+
+    @property
+    def broken(self) -> tuple[Link, ...]:
+        """The links of this trace that do not resolve."""
+        return tuple(link for link in self.walk() if link.problem)
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+
+def as_text(trace: Link) -> str:
+    """The trace as an indented tree, one line a link.
+
+    What does not resolve is marked BROKEN, and counted at the end; what was shown before is not shown again.
+    """
+    lines = list(_tree(trace, "", "", set()))
+    count = len({(link.kind, link.name, link.problem) for link in trace.broken})
+    ending = f"{count} broken link{'s' if count > 1 else ''}" if count else "every link resolves"
+    return "\n".join([*lines, "", ending])
+
+
+def _tree(link: Link, here: str, below: str, shown: set[Link]) -> Iterator[str]:
+    again = bool(link.sources) and link in shown
+    shown.add(link)
+    yield here + _line(link) + (" · as above" if again else "")
+    for source in () if again else link.sources:
+        is_last = source is link.sources[-1]
+        yield from _tree(source, below + ("└─ " if is_last else "├─ "), below + ("   " if is_last else "│  "), shown)
+
+
+def _line(link: Link) -> str:
+    parts = [f"{link.kind} {link.name}", *(f"{label} {value}".strip() for label, value in link.facts)]
+    made = [f"run {link.dagster_run_id}"] if link.dagster_run_id else []
+    made += [f"code {link.code_version}"] if link.code_version else []
+    text = " · ".join(parts + made)
+    return f"{text}  ← BROKEN: {link.problem}" if link.problem else text

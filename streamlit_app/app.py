@@ -1,0 +1,34 @@
+"""The entry file: navigation, the sidebar's state of the shop, and one place where errors become words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from streamlit_app import layout
+from streamlit_app.views import operations, overview, provenance, research, risk
+
+HERE = Path(__file__).parent  # images are served from here: nothing is loaded from the internet
+PAGES = (
+    (overview, "Overview", ":material/monitoring:", ""),
+    (research, "Research", ":material/science:", "research"),
+    (risk, "Risk and compliance", ":material/shield:", "risk"),
+    (operations, "Operations", ":material/settings_heart:", "operations"),
+    (provenance, "Provenance", ":material/account_tree:", "provenance"),
+)
+
+
+def main() -> None:
+    """Draw the page that the address names."""
+    st.set_page_config(page_title="Bifrost Trader", page_icon=HERE / "icon.svg", layout="wide")
+    st.logo(HERE / "logo.svg", icon_image=HERE / "icon.svg", size="large")
+    layout.style()
+    pages = [
+        st.Page(layout.guarded(view.render), title=title, icon=icon, url_path=path, default=not path)
+        for view, title, icon, path in PAGES
+    ]
+    st.navigation(pages).run()
+
+
+main()

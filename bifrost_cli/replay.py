@@ -129,7 +129,7 @@ class Replay:
     def _summary(self, session: Session, batch_id: str) -> SessionTraded:
         row = self._one(
             "select (select count(*) from trading.orders where batch_id = %(b)s),"
-            " (select count(*) from trading.fills f join trading.orders using (client_order_id) where batch_id = %(b)s),"
+            " (select count(*) from trading.fills join trading.orders using (client_order_id) where batch_id = %(b)s),"
             " (select count(*) from trading.risk_decisions where batch_id = %(b)s and outcome = 'denied')",
             {"b": batch_id},
         )

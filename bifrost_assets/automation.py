@@ -80,7 +80,9 @@ def new_session_available(settings: Settings, *, running: bool) -> dg.SensorDefi
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Runs the nightly job for every session that was missed, in one run.",
     )
-    def sensor(context: dg.SensorEvaluationContext, provider: dg.ResourceParam[BarProvider]) -> dg.RunRequest | dg.SkipReason:
+    def sensor(
+        context: dg.SensorEvaluationContext, provider: dg.ResourceParam[BarProvider]
+    ) -> dg.RunRequest | dg.SkipReason:
         missing = missing_sessions(context.instance, settings, provider, datetime.now(UTC))
         if not missing:
             return dg.SkipReason("every session that the provider has is loaded")

@@ -12,7 +12,16 @@ from bifrost_assets.automation import automation_of
 from bifrost_assets.resources import resources_of
 from bifrost_core.settings import load_settings
 
-DOMAINS = ("market_data", "warehouse_models", "features", "models", "strategies", "portfolio", "backtests", "compliance")
+DOMAINS = (
+    "market_data",
+    "warehouse_models",
+    "features",
+    "models",
+    "strategies",
+    "portfolio",
+    "backtests",
+    "compliance",
+)
 
 
 def _domains() -> list[dg.Definitions]:

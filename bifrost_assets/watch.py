@@ -21,9 +21,7 @@ def book_of_failures(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckK
     """Checks whose latest evaluation failed, by the id of that evaluation."""
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
     return {
-        str(record.id): key
-        for key, record in latest.items()
-        if record.status.value in {"FAILED", "EXECUTION_FAILED"}
+        str(record.id): key for key, record in latest.items() if record.status.value in {"FAILED", "EXECUTION_FAILED"}
     }
 
 

@@ -41,6 +41,8 @@ class NightlyRunner:
         from bifrost_assets.definitions import defs
 
         self.instance = dg.DagsterInstance.get()
+        # pooled connections, as in the webserver: a new one for each event costs more than the event
+        self.instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=20)
         self.job = defs.resolve_job_def(JOB)
         self.report = JobReport()
 

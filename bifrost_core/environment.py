@@ -34,6 +34,7 @@ def part_environment(settings: Settings) -> dict[str, str]:
         "DBT_PROFILES_DIR": str(ROOT / "dbt_project"),
         **_libpq(settings, Role.PIPELINE, "DBT_", {"dbname": "DBNAME"}),
         **libpq_environment(settings, Role.READER),
+        "DAGSTER_EVENT_BATCH_SIZE": "1000",  # a run over many partitions writes its events together
         **QUIET,
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -58,7 +59,7 @@ BAR_COLUMNS = dg.TableSchema(
 )
 def reference_data(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], provider: dg.ResourceParam[BarProvider]
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Instruments and sessions; nothing is written where nothing changed."""
     with retrying_only_transient():
         changed = reference.store_sessions(warehouse)
@@ -110,7 +111,9 @@ def reference_data(
     ],
     check_specs=[
         dg.AssetCheckSpec(
-            "every_symbol_loaded", asset=BARS, description="Every listed symbol has a bar for the window's last session."
+            "every_symbol_loaded",
+            asset=BARS,
+            description="Every listed symbol has a bar for the window's last session.",
         ),
         dg.AssetCheckSpec("no_row_quarantined", asset=BARS, description="No bar broke a rule."),
     ],
@@ -120,7 +123,7 @@ def reference_data(
 )
 def daily_bars(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse], provider: dg.ResourceParam[BarProvider]
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Fetch the window once; store what is new of bars, corporate actions and universe membership."""
     window = window_of(context)
     with retrying_only_transient():
@@ -146,7 +149,7 @@ def daily_bars(
     )
 
 
-def _bars_metadata(loaded: Loaded, provider: BarProvider) -> dict[str, object]:
+def _bars_metadata(loaded: Loaded, provider: BarProvider) -> dict[str, Any]:
     appended = loaded.appended
     return {
         "dagster/partition_row_count": appended.inserted + appended.revised + appended.unchanged,
@@ -158,5 +161,3 @@ def _bars_metadata(loaded: Loaded, provider: BarProvider) -> dict[str, object]:
         "new_payloads": loaded.payloads,
         "provider": provider.name,
     }
-
-

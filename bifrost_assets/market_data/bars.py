@@ -44,7 +44,9 @@ def _in_schema(bars: pl.DataFrame) -> pl.DataFrame:
         return bars.select(*BAR_SCHEMA).cast(BAR_SCHEMA)  # type: ignore[arg-type]
     except pl.exceptions.PolarsError as error:
         first = str(error).splitlines()[0]
-        raise ProviderError(f"the bars are not numbers and dates: {first}", "The provider changed its format") from error
+        raise ProviderError(
+            f"the bars are not numbers and dates: {first}", "The provider changed its format"
+        ) from error
 
 
 def _reason(sessions: Sequence[date], closed_through: date) -> pl.Expr:

@@ -99,7 +99,8 @@ def keep_results(
 ) -> None:
     """Store what a suite found."""
     rows = [
-        (asset_key, suite, r.expectation, r.passed, json.dumps(r.observed, default=str), *window, run_id) for r in results
+        (asset_key, suite, r.expectation, r.passed, json.dumps(r.observed, default=str), *window, run_id)
+        for r in results
     ]
     connection.cursor().executemany(RESULT, rows)
 

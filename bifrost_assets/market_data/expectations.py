@@ -55,9 +55,7 @@ def validate(bars: pl.DataFrame) -> list[CheckResult]:
     """Each expectation, whether `bars` meets it, and what was seen."""
     batch = _definition().get_batch(batch_parameters={"dataframe": _pandas(bars)})
     report = batch.validate(_suite())
-    return [
-        CheckResult(_name(one.expectation_config), bool(one.success), _observed(one)) for one in report.results
-    ]
+    return [CheckResult(_name(one.expectation_config), bool(one.success), _observed(one)) for one in report.results]
 
 
 def _pandas(bars: pl.DataFrame) -> Any:

@@ -102,7 +102,11 @@ def _all_failed(provider: BarProvider, failed: dict[str, str], may_recover: bool
 
 
 def _sift_all(
-    settings: Settings, provider: BarProvider, loaded: tuple[SymbolBars, ...], ids: dict[str, int], window: tuple[date, date]
+    settings: Settings,
+    provider: BarProvider,
+    loaded: tuple[SymbolBars, ...],
+    ids: dict[str, int],
+    window: tuple[date, date],
 ) -> _Batch:
     sessions = sessions_between(settings.exchange, shift(settings.exchange, window[0], -1).session, window[1])
     frames, held, failed = [], [], {}
@@ -166,7 +170,10 @@ def _store_actions(
     new = {row[:3]: row[3] for row in found.iter_rows() if abs(stored.get(row[:3], 1.0) - row[3]) > row[4] + 1e-9}
     seen = {row[:3] for row in found.iter_rows()}
     gone = {key: 1.0 for key, factor in stored.items() if key not in seen and key[:2] in here and factor != 1.0}
-    facts = {row[:2]: row[2:] for row in bars.select("instrument_id", "session", "available_at", "payload_sha256").iter_rows()}
+    facts = {
+        row[:2]: row[2:]
+        for row in bars.select("instrument_id", "session", "available_at", "payload_sha256").iter_rows()
+    }
     rows = []
     for key, factor in (new | gone).items():
         available_at, payload = facts[key[:2]]

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 KEY = ["instrument_id", "session"]
 VALUES = ["open", "high", "low", "close", "volume"]
-SCHEMA: dict[str, pl.DataType] = {
-    "instrument_id": pl.Int32(),
-    "session": pl.Date(),
-    "ingested_at": pl.Datetime("us", "UTC"),
-    "available_at": pl.Datetime("us", "UTC"),
-    **{name: pl.Float64() for name in VALUES},
-    "vendor_adj_close": pl.Float64(),
-    "provider": pl.String(),
-    "payload_sha256": pl.String(),
-}
+SCHEMA = pl.Schema(
+    {
+        "instrument_id": pl.Int32(),
+        "session": pl.Date(),
+        "ingested_at": pl.Datetime("us", "UTC"),
+        "available_at": pl.Datetime("us", "UTC"),
+        **{name: pl.Float64() for name in VALUES},
+        "vendor_adj_close": pl.Float64(),
+        "provider": pl.String(),
+        "payload_sha256": pl.String(),
+    }
+)
 LOADERS = 7_201_001  # advisory lock: loads take turns, so that each compares with what the one before it left
 
 STORED = """
@@ -42,9 +44,7 @@ class Appended:
     unchanged: int = 0
 
     def __add__(self, other: Appended) -> Appended:
-        return Appended(
-            self.inserted + other.inserted, self.revised + other.revised, self.unchanged + other.unchanged
-        )
+        return Appended(self.inserted + other.inserted, self.revised + other.revised, self.unchanged + other.unchanged)
 
 
 def append_vintages(warehouse: Warehouse, bars: pl.DataFrame, ingested_at: datetime | None = None) -> Appended:
@@ -78,7 +78,7 @@ def _complete(bars: pl.DataFrame, at: datetime) -> pl.DataFrame:
 
 
 def _append(cursor: Any, bars: pl.DataFrame, at: datetime) -> Appended:
-    span = (bars["session"].min(), bars["session"].max())
+    span = bars.select(first=pl.col("session").min(), last=pl.col("session").max()).row(0)
     if not _any_stored(cursor, *span):
         _ingest(cursor, bars, "daily_bars")
         return Appended(inserted=bars.height)

@@ -34,6 +34,6 @@ def labels(bars: pl.DataFrame, horizon: int = HORIZON) -> pl.DataFrame:
 
 
 def training_frame(features: pl.DataFrame, bars: pl.DataFrame, horizon: int = HORIZON) -> pl.DataFrame:
-    """Features (instrument_id, session, ...) with label and label_end, by session; rows without a label are left out."""
+    """Features (instrument_id, session, ...) with label and label_end, by session; rows without a label are out."""
     joined = features.join(labels(bars, horizon), on=["instrument_id", "session"], how="inner")
     return joined.sort("session", "instrument_id")

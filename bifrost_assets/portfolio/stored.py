@@ -16,7 +16,8 @@ NEWEST = """
     from signals.target_batches where account = %s and as_of_session = %s order by created_at desc limit 1
 """
 TARGETS = """
-    select symbol, target_weight, reference_price, contributions from signals.targets where batch_id = %s order by symbol
+    select symbol, target_weight, reference_price, contributions
+    from signals.targets where batch_id = %s order by symbol
 """
 UNIVERSE = """
     select symbol from marts.fct_daily_bars

@@ -18,7 +18,7 @@ PROJECT = prepared_project(load_settings())
 TRANSLATOR = ModelTranslator()
 FINGERPRINT = fingerprint(PROJECT.project_dir)
 
-Reported = dg.MaterializeResult | dg.AssetCheckResult
+Reported = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
 
 @dbt_assets(manifest=PROJECT.manifest_path, project=PROJECT, dagster_dbt_translator=TRANSLATOR, name="dbt_models")
@@ -36,7 +36,8 @@ def dbt_models(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Wa
 def _manifest(context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     from dagster_dbt.dbt_manifest import validate_manifest
 
-    return validate_manifest(PROJECT.manifest_path)
+    manifest: Mapping[str, Any] = validate_manifest(PROJECT.manifest_path)
+    return manifest
 
 
 def _selection(context: dg.AssetExecutionContext) -> list[str]:
@@ -83,6 +84,8 @@ def _check_result(one: NodeResult, check: dg.AssetCheckKey) -> dg.AssetCheckResu
 def _why(broken: list[NodeResult], results: list[NodeResult]) -> str:
     """The models that failed with dbt's words, else the tests because of which models were left out."""
     failed = [f"{one.name}: {one.message}" for one in broken if one.status == "error"]
-    failed += [f"test {one.name}: {one.message}" for one in results if one.status in {"fail", "error"} and one not in broken]
+    failed += [
+        f"test {one.name}: {one.message}" for one in results if one.status in {"fail", "error"} and one not in broken
+    ]
     left_out = [one.name for one in broken if one.status == "skipped"]
     return "; ".join(failed) + (f" (not built because of it: {', '.join(left_out)})" if left_out else "")

@@ -41,7 +41,9 @@ class Dbt:
         """The project's parsed manifest; `write` puts manifest.json into the target folder."""
         done = self._invoke(None, "parse", "--no-write-json" if not write else "--write-json")
         if done.exception or not done.success:
-            raise BifrostError(f"dbt cannot parse {self.project}: {_line(done.exception)}", "Correct the model it names")
+            raise BifrostError(
+                f"dbt cannot parse {self.project}: {_line(done.exception)}", "Correct the model it names"
+            )
         return done.result
 
     def build(
@@ -57,14 +59,25 @@ class Dbt:
             only = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
             done = self._invoke(manifest, "build", "--no-write-json", *only, *selection)
         if done.exception or done.result is None:
-            raise BifrostError(f"dbt cannot run: {_line(done.exception)}", "Check the database's address and dbt_project")
+            raise BifrostError(
+                f"dbt cannot run: {_line(done.exception)}", "Check the database's address and dbt_project"
+            )
         return [_result(one) for one in done.result.results if one.node.resource_type != "exposure"]
 
     def _invoke(self, manifest: Any, *arguments: str) -> Any:
         from dbt.cli.main import dbtRunner
 
         logs = self.target / "logs"
-        where = ["--project-dir", self.project, "--profiles-dir", self.project, "--target-path", self.target, "--log-path", logs]
+        where = [
+            "--project-dir",
+            self.project,
+            "--profiles-dir",
+            self.project,
+            "--target-path",
+            self.target,
+            "--log-path",
+            logs,
+        ]
         with _one_call:
             return dbtRunner(manifest=manifest).invoke(["--quiet", *arguments, *map(str, where)])
 

@@ -12,11 +12,11 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject
 NIGHTLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=5), warn_window=timedelta(days=4))
 
 
-class ModelTranslator(DagsterDbtTranslator):
+class ModelTranslator(DagsterDbtTranslator):  # type: ignore[misc]
     """Keys and owners are dagster-dbt's own (the schema config, `meta.dagster.owners`); the rest is set here."""
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
-        spec = super().get_asset_spec(manifest, unique_id, project)
+        spec: dg.AssetSpec = super().get_asset_spec(manifest, unique_id, project)
         if not unique_id.startswith("model."):
             return spec
         schema, name = self.get_resource_props(manifest, unique_id)["config"]["schema"], spec.key.path[-1]

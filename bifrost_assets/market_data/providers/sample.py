@@ -90,7 +90,9 @@ def _unknown(symbol: str) -> SymbolError:
 
 
 def _file(symbol: str) -> Path:
-    package, path = ("arch", "data/sp500/sp500.csv.gz") if symbol == INDEX else ("bokeh_sampledata", "_data/stocks.csv.gz")
+    package, path = (
+        ("arch", "data/sp500/sp500.csv.gz") if symbol == INDEX else ("bokeh_sampledata", "_data/stocks.csv.gz")
+    )
     spec = find_spec(package)
     file = Path((spec.submodule_search_locations or [""])[0]) / path if spec else Path()
     if not file.is_file():

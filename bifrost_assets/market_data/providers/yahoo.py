@@ -83,7 +83,9 @@ class YahooProvider:
         history, meta = self._history(symbol, first)
         body, content_type = self._recorder.answer(yahoo_symbol(symbol))
         volume = pl.when(~pl.col("session").is_in(without_volume(body))).then("volume")
-        bars = unadjusted(history).filter(pl.col("session").is_between(first, last)).with_columns(volume.alias("volume"))
+        bars = (
+            unadjusted(history).filter(pl.col("session").is_between(first, last)).with_columns(volume.alias("volume"))
+        )
         return SymbolBars(symbol, bars, Payload(yahoo_symbol(symbol), content_type, body), _listed_from(meta))
 
     def _history(self, symbol: str, first: date) -> tuple[pd.DataFrame, Mapping[str, Any]]:
@@ -91,7 +93,9 @@ class YahooProvider:
         ticker = self._recorder.ticker(yahoo_symbol(symbol))
         history = ticker.history(
             start=first.isoformat(),
-            end=(datetime.now(UTC).date() + timedelta(days=2)).isoformat(),  # into the future: never from yfinance's cache
+            end=(
+                datetime.now(UTC).date() + timedelta(days=2)
+            ).isoformat(),  # into the future: never from yfinance's cache
             auto_adjust=False,
             actions=True,
             keepna=True,

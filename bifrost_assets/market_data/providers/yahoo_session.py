@@ -70,7 +70,9 @@ class Recorder:
                 symbol, f"{self.base} sent {content_type or 'nothing'} for {symbol}, not prices: try again later", True
             )
         return SymbolError(
-            symbol, f"the answer for {symbol} cannot be used ({words}): try again later, or correct BIFROST_UNIVERSE", True
+            symbol,
+            f"the answer for {symbol} cannot be used ({words}): try again later, or correct BIFROST_UNIVERSE",
+            True,
         )
 
 
@@ -80,8 +82,8 @@ def _session(recorder: Recorder) -> Any:
 
     wanted = urlsplit(recorder.base)
 
-    class ObservedSession(requests.Session):  # type: ignore[misc, unused-ignore]
-        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override, unused-ignore]
+    class ObservedSession(requests.Session[Any]):
+        def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
             if recorder.base != YAHOO:
                 url = urlunsplit(urlsplit(url)._replace(scheme=wanted.scheme, netloc=wanted.netloc))
             response = super().request(method, url, *args, **kwargs)

@@ -25,7 +25,7 @@ BUSY = [
 nightly = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.all(),
-    description="The main job for one session, or a range of them in one run: bars, models, features, signals, targets, reports.",
+    description="The main job for one session or a range of them: bars, models, features, signals, targets, reports.",
     partitions_def=SESSIONS,
     executor_def=dg.in_process_executor,
 )
@@ -42,7 +42,7 @@ def automation_of(settings: Settings) -> dg.Definitions:
 
 
 def after_each_close(settings: Settings, *, running: bool) -> dg.ScheduleDefinition:
-    """The nightly job for each session, the availability lag after its close, early closes and daylight saving included."""
+    """The nightly job for each session, the availability lag after its close, be it an early one."""
     lag = timedelta(minutes=settings.availability_lag_minutes)
     known = known_times(all_sessions(settings.exchange), lag, datetime.now(UTC))
 
@@ -100,7 +100,7 @@ def new_session_available(settings: Settings, *, running: bool) -> dg.SensorDefi
 def missing_sessions(
     instance: dg.DagsterInstance, settings: Settings, provider: BarProvider, now: datetime
 ) -> list[date]:
-    """Partitions after the last one loaded, up to the newest that the provider has; all of them where none is loaded."""
+    """Partitions after the last one loaded, up to the provider's newest; all of them where none is loaded."""
     loaded = instance.get_materialized_partitions(BARS)
     lag = timedelta(minutes=settings.availability_lag_minutes)
     due = latest_closed(settings.exchange, now, lag + GRACE).session

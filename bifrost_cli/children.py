@@ -12,21 +12,23 @@ from pathlib import Path
 from bifrost_core.errors import BifrostError
 
 STOP_SECONDS = 10.0
-TAIL_LINES = 8
+TAIL_LINES = 4
 
 
 class Child:
     """One part running in its own process, its output in `log`."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, log_start: int) -> None:
         self.name = name
         self.process = process
         self.log = log
+        self.log_start = log_start
 
     def ensure_alive(self) -> None:
         """Raise BifrostError with the part's last words if it has ended."""
         if (code := self.process.poll()) is not None:
-            words = self.log.read_text(errors="replace").strip().splitlines()[-TAIL_LINES:]
+            said = self.log.read_bytes()[self.log_start :].decode(errors="replace")
+            words = said.strip().splitlines()[-TAIL_LINES:]
             raise BifrostError(
                 f"{self.name} ended with exit code {code}: {' | '.join(words) or 'it said nothing'}",
                 f"Read {self.log}, mend the cause and run the command again; what was done is kept",
@@ -49,6 +51,7 @@ def bifrost_part(name: str, logs: Path, environment: Mapping[str, str]) -> Itera
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}.log"
     with log.open("ab") as out:
+        start = out.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "bifrost_cli.main", name],
             stdin=subprocess.DEVNULL,
@@ -56,7 +59,7 @@ def bifrost_part(name: str, logs: Path, environment: Mapping[str, str]) -> Itera
             stderr=subprocess.STDOUT,
             env=dict(environment),
         )
-    child = Child(name, process, log)
+    child = Child(name, process, log, start)
     try:
         yield child
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
@@ -38,6 +39,8 @@ class NightlyRunner:
     def __init__(self) -> None:
         import dagster as dg
 
+        for category in (dg.PreviewWarning, dg.BetaWarning):  # each asset and check would say it once more
+            warnings.simplefilter("ignore", category)
         from bifrost_assets.definitions import defs
 
         self.instance = dg.DagsterInstance.get()

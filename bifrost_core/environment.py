@@ -12,6 +12,7 @@ from bifrost_core.settings import ROOT, Settings
 from bifrost_core.warehouse.connect import Database, Role, url
 
 QUIET = {
+    "DAGSTER_EVENT_BATCH_SIZE": "500",  # a run over many partitions writes its materializations together
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",

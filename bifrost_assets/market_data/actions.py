@@ -30,8 +30,8 @@ SPLITS = sorted(
 def derive_actions(bars: pl.DataFrame, price_unit: float) -> pl.DataFrame:
     """Actions (instrument_id, ex_session, kind, price_factor, noise) in `bars`, one row per session with one.
 
-    `bars` has instrument_id, session, close and vendor_adj_close, consecutive sessions per instrument; `price_unit` is the
-    step in which the vendor publishes adjusted closes, USD: a factor nearer to 1 than rounding can make it is no action.
+    `bars` has instrument_id, session, close and vendor_adj_close, consecutive sessions per instrument; `price_unit` is
+    the step in which the vendor publishes adjusted closes, USD: a factor as near to 1 as rounding can take it is none.
     """
     vendor = pl.col("vendor_adj_close") / pl.col("close")
     steps = (

@@ -78,7 +78,7 @@ def read_payload(connection: psycopg.Connection, sha256: str) -> bytes:
 
 
 def quarantine(connection: psycopg.Connection, held: Iterable[Held], run_id: str) -> int:
-    """Store rows with their reasons; a row that was held before for the same reason stays as it is. Returns the new ones."""
+    """Store rows with their reasons; one held before for the same reason stays as it is. Returns how many are new."""
     new = 0
     for one in held:
         for row in one.rows.to_dicts():

@@ -49,7 +49,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """The good bars of all symbols with ids and payloads (one more session before the window), and what was held back."""
+    """The good bars of all symbols with ids and payloads (from one session before the window on), and what was held."""
 
     bars: pl.DataFrame
     held: tuple[evidence.Held, ...]
@@ -65,7 +65,7 @@ def load_bars(
     """
     settings, at = warehouse.settings, now or datetime.now(UTC)
     _ensure_over(settings, last, at)
-    fetched = provider.fetch(wanted_symbols(settings), shift(settings.exchange, first, -1).session, last)
+    fetched = provider.fetch(wanted_symbols(settings), _session_before(settings, first), last)
     with warehouse.transaction() as connection:
         batch = _sift_all(settings, provider, fetched.loaded, instrument_ids(connection), (first, last))
         payloads = evidence.keep_payloads(connection, provider.name, (one.payload for one in fetched.loaded))
@@ -76,7 +76,7 @@ def load_bars(
     window = batch.bars.filter(pl.col("session") >= first)
     appended = append_vintages(warehouse, window, at)
     with warehouse.transaction() as connection:
-        actions = _store_actions(connection, settings, batch.bars, provider, (first, last), at)
+        actions = _store_actions(connection, batch.bars, provider, (first, last), at)
         members = update_universe(connection, settings.universe)
     reasons = Counter(reason for held in batch.held for reason in held.rows["reason"])
     return Loaded(appended, actions, members, payloads, dict(reasons), failed)
@@ -90,6 +90,11 @@ def _ensure_over(settings: Settings, last: date, at: datetime) -> None:
             f"session {last} is not over: its bars are known from {known:%Y-%m-%d %H:%M} UTC on",
             f"Ask for sessions up to {newest}",
         )
+
+
+def _session_before(settings: Settings, first: date) -> date:
+    """The session before `first`, whose closes the corporate actions of `first` are read off."""
+    return shift(settings.exchange, first, -1).session
 
 
 def _all_failed(provider: BarProvider, failed: dict[str, str], may_recover: bool) -> ProviderError:
@@ -108,7 +113,7 @@ def _sift_all(
     ids: dict[str, int],
     window: tuple[date, date],
 ) -> _Batch:
-    sessions = sessions_between(settings.exchange, shift(settings.exchange, window[0], -1).session, window[1])
+    sessions = sessions_between(settings.exchange, _session_before(settings, window[0]), window[1])
     frames, held, failed = [], [], {}
     for one in loaded:
         try:
@@ -157,7 +162,6 @@ def _with_available_at(settings: Settings, sessions: tuple[Session, ...], frames
 
 def _store_actions(
     connection: psycopg.Connection,
-    settings: Settings,
     bars: pl.DataFrame,
     provider: BarProvider,
     window: tuple[date, date],

@@ -1,4 +1,4 @@
-"""Bars into the warehouse, append-only: a value that changed becomes a new vintage, one that did not changes nothing."""
+"""Bars into the warehouse, append-only: a changed value becomes a new vintage, an unchanged one changes nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STORED = """
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What a load did, in rows: sessions seen for the first time, sessions with a new vintage, sessions as they were."""
+    """What a load did, in bars: seen for the first time, with a new vintage, as they were."""
 
     inserted: int = 0
     revised: int = 0

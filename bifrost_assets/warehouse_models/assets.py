@@ -21,19 +21,19 @@ FINGERPRINT = fingerprint(PROJECT.project_dir)
 Reported = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
 
-@dbt_assets(manifest=PROJECT.manifest_path, project=PROJECT, dagster_dbt_translator=TRANSLATOR, name="dbt_models")
+@dbt_assets(manifest=PROJECT.manifest_path, project=PROJECT, dagster_dbt_translator=TRANSLATOR, name="dbt_models")  # type: ignore[untyped-decorator]
 def dbt_models(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Reported]:
     """Build the selected models in dbt's order, each with its tests."""
     settings = warehouse.settings
     environment = {name: value for name, value in part_environment(settings).items() if name.startswith("DBT_")}
     dbt = Dbt(PROJECT.project_dir, settings.home / "dbt")
     results = dbt.build(environment, _selection(context), key=FINGERPRINT)
-    yield from _events(results, _manifest(context), context.selected_asset_check_keys)
+    yield from _events(results, _manifest(), context.selected_asset_check_keys)
     if broken := [one for one in results if one.unique_id.startswith("model.") and one.status not in GOOD]:
         raise dg.Failure(_why(broken, results), allow_retries=False)
 
 
-def _manifest(context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+def _manifest() -> Mapping[str, Any]:
     from dagster_dbt.dbt_manifest import validate_manifest
 
     manifest: Mapping[str, Any] = validate_manifest(PROJECT.manifest_path)

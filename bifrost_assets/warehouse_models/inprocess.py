@@ -49,7 +49,7 @@ class Dbt:
     def build(
         self, environment: Mapping[str, str], selection: Sequence[str] = (), *, key: str = "", unit_tests: bool = False
     ) -> list[NodeResult]:
-        """Run models and their tests with `environment` (DBT_HOST and so on); `key` names the version of the project's files.
+        """Run models and their tests with `environment` (DBT_HOST and so on); `key` is the files' version.
 
         Raises BifrostError where dbt could not run at all; a model or test that failed is in the results.
         """

@@ -21,7 +21,7 @@ SOURCES = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "tes
 
 
 def prepared_project(settings: Settings) -> DbtProject:
-    """The project with an up-to-date manifest, in dbt_project/target or, where that is read-only, under the home folder."""
+    """The project with an up-to-date manifest: in dbt_project/target, or under the home folder if that is read-only."""
     if not PROJECT.is_dir():
         raise BifrostError(f"{PROJECT} is missing", "Install from a checkout, or copy dbt_project beside the packages")
     target = _target(settings)

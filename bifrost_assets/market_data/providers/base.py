@@ -49,7 +49,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class SymbolBars:
-    """What a provider has of one symbol in a window: unadjusted bars (BAR_SCHEMA), not yet checked, and where they came from."""
+    """What a provider has of one symbol in a window: unadjusted bars (BAR_SCHEMA), unchecked, and their payload."""
 
     symbol: str
     bars: pl.DataFrame

@@ -1,6 +1,6 @@
 """Real daily bars that two packages ship: five US stocks 2000-2013 (`bokeh-sampledata`), the S&P 500 index (`arch`).
 
-Unadjusted prices with the vendor's adjusted close beside them. The packages are not imported, only their files are read.
+Unadjusted prices with the vendor's adjusted close beside them. Their files are read, no code is imported.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _unknown(symbol: str) -> SymbolError:
     known = ", ".join(NAMES)
     return SymbolError(
         symbol,
-        f"provider 'sample' has no symbol {symbol} (it has {known}): correct BIFROST_UNIVERSE or set BIFROST_PROVIDER=yahoo",
+        f"provider 'sample' has no symbol {symbol} (it has {known}): correct BIFROST_UNIVERSE or use yahoo",
     )
 
 

@@ -1,7 +1,7 @@
 """Yahoo's chart API through yfinance, for current prices.
 
-Yahoo's prices are adjusted for splits (not for dividends), so the splits up to today are taken back out: stored bars are
-as traded on the day. For that, every fetch reaches to today, whatever its window.
+Yahoo's prices are adjusted for splits (not for dividends), so the splits up to today are taken back out: stored bars
+are as traded on the day. For that, every fetch reaches to today, whatever its window.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class YahooProvider:
             keepna=True,
             timeout=TIMEOUT_SECONDS,
         )
-        return history, dict(ticker.get_history_metadata())
+        return history, ticker.get_history_metadata()
 
 
 def yahoo_symbol(symbol: str) -> str:

@@ -55,25 +55,20 @@ class Recorder:
         if theirs not in self._answers:
             return SymbolError(
                 symbol,
-                f"{self.base} does not answer for {symbol} ({words}): check the network, or set BIFROST_PROVIDER=sample",
+                f"{self.base} does not answer for {symbol} ({words}): check the network, or use BIFROST_PROVIDER=sample",
                 is_transient=True,
             )
         status, content_type, body = self._answers[theirs]
-        if status == 404 or "no data found" in words.lower() or "delisted" in words.lower():
+        if status == 404:
             return SymbolError(symbol, f"Yahoo does not know {symbol} ({words}): correct BIFROST_UNIVERSE")
         if status >= 400:
-            return SymbolError(
-                symbol, f"{self.base} answered {status} for {symbol}: try again later", status in TRANSIENT_STATUS
-            )
+            problem = f"{self.base} answered {status} for {symbol}: try again later"
+            return SymbolError(symbol, problem, status in TRANSIENT_STATUS)
         if "json" not in content_type or not body.strip().startswith(b"{"):
-            return SymbolError(
-                symbol, f"{self.base} sent {content_type or 'nothing'} for {symbol}, not prices: try again later", True
-            )
-        return SymbolError(
-            symbol,
-            f"the answer for {symbol} cannot be used ({words}): try again later, or correct BIFROST_UNIVERSE",
-            True,
-        )
+            problem = f"{self.base} sent {content_type or 'nothing'} for {symbol}, not prices: try again later"
+            return SymbolError(symbol, problem, is_transient=True)
+        problem = f"the answer for {symbol} cannot be used ({words}): correct BIFROST_UNIVERSE, or try again later"
+        return SymbolError(symbol, problem, is_transient=True)
 
 
 def _session(recorder: Recorder) -> Any:

@@ -1,13 +1,13 @@
 """Who answers for an asset."""
 
-from enum import StrEnum
+from typing import Final
 
 
-class Owner(StrEnum):
-    """Teams, in Dagster's `team:` form."""
+class Owner:
+    """Teams, in Dagster's `team:` form. Plain strings: Dagster cannot send another enum to its webserver."""
 
-    DATA = "team:data"
-    RESEARCH = "team:research"
-    PORTFOLIO = "team:portfolio"
-    TRADING = "team:trading"
-    COMPLIANCE = "team:compliance"
+    DATA: Final = "team:data"
+    RESEARCH: Final = "team:research"
+    PORTFOLIO: Final = "team:portfolio"
+    TRADING: Final = "team:trading"
+    COMPLIANCE: Final = "team:compliance"

@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     benchmark: str = Field(default="SPX", description="The index: beta and buy-and-hold are measured against it.")
     first_session: str = Field(default="2000-01-03", description="Where history begins, ISO date.")
     first_partition: str = Field(
-        default="2013-02-01", description="First session with a partition of its own, ISO date; it holds all history before."
+        default="2013-02-01",
+        description="First session with a partition of its own, ISO date; it holds all history before.",
     )
     availability_lag_minutes: int = Field(
         default=15, ge=0, description="A session's bar is known this long after close."

@@ -51,8 +51,8 @@ class Fold:
 def folds(sessions: Sequence[date], plan: Plan) -> tuple[Fold, ...]:
     """The folds of `sessions` (ascending); fixed by the first session, so that every run cuts the same ones."""
     starts = list(range(plan.first, len(sessions), plan.refit))
-    ends: list[int | None] = [*starts[1:], None]
-    return tuple(_fold(sessions, start, end, plan) for start, end in zip(starts, ends, strict=True))
+    ends = (*starts[1:], None)
+    return tuple(_fold(sessions, start, end, plan) for start, end in zip(starts, ends, strict=False))
 
 
 def _fold(sessions: Sequence[date], start: int, end: int | None, plan: Plan) -> Fold:

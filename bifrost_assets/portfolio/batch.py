@@ -13,7 +13,7 @@ import polars as pl
 import psycopg
 
 from bifrost_assets.portfolio.combine import combined, parts
-from bifrost_assets.portfolio.limits import PortfolioLimits
+from bifrost_assets.portfolio.limits import WEIGHT, PortfolioLimits, exact
 from bifrost_assets.stamp import Stamp
 from bifrost_core.calendar import shift
 from bifrost_core.errors import BifrostError
@@ -22,7 +22,6 @@ from bifrost_core.settings import Settings
 from bifrost_core.trading.targets import Target, TargetBatch, hash_of
 from bifrost_core.warehouse.warehouse import Warehouse
 
-WEIGHT = Decimal("0.00000001")
 PRICE = Decimal("0.000001")
 BATCHES = UUID("7b1c2f0e-6f0b-5f0a-9f55-6a1d6f9b2c11")  # namespace of batch ids
 BEFORE_OPEN = timedelta(minutes=60)
@@ -76,9 +75,10 @@ def build(settings: Settings, strategies: tuple[str, ...], inputs: Inputs, stamp
     the next session's open until its close.
     """
     mine = inputs.signals.join(inputs.closes, on="instrument_id", how="semi")
-    book = combined(mine, strategies, PortfolioLimits.of(settings))
+    limits = PortfolioLimits.of(settings)
+    book = combined(mine, strategies, limits)
     shares = parts(mine, strategies)
-    targets = tuple(_target(row, book, shares) for row in inputs.closes.iter_rows(named=True))
+    targets = _targets(inputs.closes, book, shares, limits)
     following = shift(settings.exchange, inputs.session, 1)
     window = (following.open_at - BEFORE_OPEN, following.close_at)
     names = tuple(sorted(strategies))
@@ -99,14 +99,25 @@ def build(settings: Settings, strategies: tuple[str, ...], inputs: Inputs, stamp
     )
 
 
-def _target(close: dict[str, object], book: pl.DataFrame, shares: pl.DataFrame) -> Target:
-    """The target of one symbol, from its weight in the book and each strategy's part of it."""
-    instrument = pl.col("instrument_id") == close["instrument_id"]
-    final = book.filter(instrument)["weight"].sum()
-    own = {str(r["strategy"]): float(r["weight"]) for r in shares.filter(instrument).iter_rows(named=True)}
-    weight = Decimal(repr(float(final))).quantize(WEIGHT, ROUND_DOWN) + 0
-    price = Decimal(repr(close["close"])).quantize(PRICE, ROUND_HALF_EVEN)
-    return Target(str(close["symbol"]), weight, price, contributions(own, weight))
+def _targets(
+    closes: pl.DataFrame, book: pl.DataFrame, shares: pl.DataFrame, limits: PortfolioLimits
+) -> tuple[Target, ...]:
+    """One target per row of `closes`, from its weight in the book and each strategy's part of it."""
+    final = dict(book.select("instrument_id", "weight").iter_rows())
+    own: dict[int, dict[str, float]] = {}
+    for instrument, strategy, part in shares.select("instrument_id", "strategy", "weight").iter_rows():
+        own.setdefault(instrument, {})[strategy] = part
+    prices = {symbol: (instrument, close) for instrument, symbol, close in closes.iter_rows()}
+    weights = exact({symbol: final.get(instrument, 0.0) for symbol, (instrument, _) in prices.items()}, limits)
+    return tuple(
+        Target(
+            symbol,
+            weights[symbol],
+            Decimal(repr(close)).quantize(PRICE, ROUND_HALF_EVEN),
+            contributions(own.get(instrument, {}), weights[symbol]),
+        )
+        for symbol, (instrument, close) in sorted(prices.items())
+    )
 
 
 def contributions(own: Mapping[str, float], weight: Decimal) -> dict[str, str]:
@@ -125,7 +136,8 @@ def write(connection: psycopg.Connection, batch: TargetBatch) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(INSERT_BATCH, (
             batch.batch_id, batch.account, list(batch.strategies), batch.as_of_session, batch.valid_from,
-            batch.valid_until, batch.row_count, batch.content_hash, batch.dagster_run_id, batch.code_version, batch.data_version,
+            batch.valid_until, batch.row_count, batch.content_hash, batch.dagster_run_id, batch.code_version,
+            batch.data_version,
         ))  # fmt: skip
         if cursor.rowcount == 0:
             return False

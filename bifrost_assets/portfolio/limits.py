@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 import polars as pl
 
 from bifrost_core.settings import Settings
+
+WEIGHT = Decimal("0.00000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,22 @@ def limited(weights: pl.DataFrame, limits: PortfolioLimits) -> pl.DataFrame:
     net = pl.col("weight").sum().over("session").abs()
     scale = pl.min_horizontal(pl.lit(1.0), _at_most(limits.max_gross, gross), _at_most(limits.max_net, net))
     return cut.with_columns(weight=pl.col("weight") * scale)
+
+
+def exact(weights: Mapping[str, float], limits: PortfolioLimits) -> dict[str, Decimal]:
+    """One session's limited weights by symbol as decimals of 8 places, within `limits` to the last digit.
+
+    Each is cut toward zero. Cutting longs and shorts apart may move the net beyond its limit by a few units of the
+    last place; the largest weight on that side then gives them up.
+    """
+    cut = {symbol: Decimal(repr(float(w))).quantize(WEIGHT, ROUND_DOWN) + 0 for symbol, w in weights.items()}
+    net = sum(cut.values(), Decimal(0))
+    excess = (abs(net) - Decimal(repr(limits.max_net))).quantize(WEIGHT, ROUND_UP)
+    if excess > 0:
+        side = 1 if net > 0 else -1
+        largest = max(sorted(cut), key=lambda symbol: side * cut[symbol])
+        cut[largest] -= side * excess
+    return cut
 
 
 def _at_most(limit: float, value: pl.Expr) -> pl.Expr:

@@ -13,7 +13,7 @@ from typing import Any
 from bifrost_core.errors import BifrostError
 
 _one_call = threading.Lock()
-_parsed: dict[tuple[Path, str], Any] = {}
+_parsed: dict[tuple[Any, ...], Any] = {}
 GOOD = frozenset({"success", "pass", "no-op"})
 
 
@@ -54,8 +54,8 @@ class Dbt:
         Raises BifrostError where dbt could not run at all; a model or test that failed is in the results.
         """
         with _environment(environment):
-            manifest = _parsed.get((self.project, key)) or self.parse()
-            _parsed[self.project, key] = manifest
+            known = (self.project, key, *sorted(environment.items()))  # dbt writes the database's name into the manifest
+            manifest = _parsed[known] if known in _parsed else _parsed.setdefault(known, self.parse())
             only = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
             done = self._invoke(manifest, "build", "--no-write-json", *only, *selection)
         if done.exception or done.result is None:

@@ -22,15 +22,15 @@ FLAT = [
 
 
 @pytest.fixture
-def server() -> Iterator[YahooServer]:
-    with yahoo_server() as server:
-        server.listed["AAPL"] = Listed(FLAT)
-        yield server
+def vendor() -> Iterator[YahooServer]:
+    with yahoo_server() as vendor:
+        vendor.listed["AAPL"] = Listed(FLAT)
+        yield vendor
 
 
 @pytest.fixture
-def provider(server: YahooServer, tmp_path: Path) -> BarProvider:
-    return provider_of(load_settings(home=tmp_path, provider="yahoo", yahoo_url=server.url))
+def provider(vendor: YahooServer, tmp_path: Path) -> BarProvider:
+    return provider_of(load_settings(home=tmp_path, provider="yahoo", yahoo_url=vendor.url))
 
 
 def failure(provider: BarProvider, symbol: str) -> SymbolError:
@@ -41,13 +41,13 @@ def failure(provider: BarProvider, symbol: str) -> SymbolError:
     return failed
 
 
-def test_bars_and_payload_come_from_one_answer(provider: BarProvider, server: YahooServer) -> None:
+def test_bars_and_payload_come_from_one_answer(provider: BarProvider, vendor: YahooServer) -> None:
     """A row could not be shown to come from the payload stored with it."""
     fetched = provider.fetch(["AAPL"], FIRST, LAST)
     [aapl] = fetched.loaded
     assert aapl.bars.rows() == [(*row[:5], float(row[5]), row[6]) for row in FLAT]
     assert aapl.payload.content_type == "application/json"
-    assert aapl.payload.body == server.answer("/v8/finance/chart/AAPL")[2]
+    assert aapl.payload.body == vendor.answer("/v8/finance/chart/AAPL")[2]
     assert aapl.listed_from == date(1990, 1, 2)
 
 
@@ -57,9 +57,9 @@ def test_only_the_window_is_returned(provider: BarProvider) -> None:
     assert aapl.bars["session"].to_list() == [date(2013, 2, 15)]
 
 
-def test_later_splits_are_taken_back_out(provider: BarProvider, server: YahooServer) -> None:
+def test_later_splits_are_taken_back_out(provider: BarProvider, vendor: YahooServer) -> None:
     """Yahoo restates all history at a split; stored as unadjusted, it would disagree with what was traded."""
-    server.listed["KO"] = Listed(
+    vendor.listed["KO"] = Listed(
         [
             (date(2013, 2, 14), 50.0, 51.0, 49.0, 50.5, 2000, 50.5),
             (date(2013, 2, 15), 50.0, 51.0, 49.0, 50.25, 3000, 50.25),
@@ -72,33 +72,33 @@ def test_later_splits_are_taken_back_out(provider: BarProvider, server: YahooSer
     assert (after["close"], after["volume"]) == (50.25, 3000.0)
 
 
-def test_a_split_after_the_window_is_taken_back_out_too(provider: BarProvider, server: YahooServer) -> None:
+def test_a_split_after_the_window_is_taken_back_out_too(provider: BarProvider, vendor: YahooServer) -> None:
     """A backfill of old sessions would store prices in today's shares."""
-    server.listed["KO"] = Listed([*FLAT, (date(2020, 8, 31), 6.0, 6.5, 5.5, 6.0, 10, 6.0)], [(date(2020, 8, 31), 4, 1)])
+    vendor.listed["KO"] = Listed([*FLAT, (date(2020, 8, 31), 6.0, 6.5, 5.5, 6.0, 10, 6.0)], [(date(2020, 8, 31), 4, 1)])
     [ko] = provider.fetch(["KO"], FIRST, LAST).loaded
     assert ko.bars["close"].to_list() == [42.0, 46.0, 48.0]
 
 
-def test_index_is_asked_under_yahoos_name(provider: BarProvider, server: YahooServer) -> None:
+def test_index_is_asked_under_yahoos_name(provider: BarProvider, vendor: YahooServer) -> None:
     """The benchmark is SPX here and ^GSPC there."""
-    server.listed["^GSPC"] = Listed(FLAT, kind="INDEX")
+    vendor.listed["^GSPC"] = Listed(FLAT, kind="INDEX")
     answers = provider.listings(["SPX", "AAPL"])
     assert answers["SPX"] == Listing("SPX", "^GSPC Incorporated", "index", "USD", date(1990, 1, 2))
     assert isinstance(answers["AAPL"], Listing)
     assert answers["AAPL"].asset_class == "equity"
 
 
-def test_null_volume_stays_null(provider: BarProvider, server: YahooServer) -> None:
+def test_null_volume_stays_null(provider: BarProvider, vendor: YahooServer) -> None:
     """yfinance turns a null volume into 0 shares, which is a claim and not a gap."""
     row = FLAT[1]
-    server.listed["KO"] = Listed([FLAT[0], (*row[:5], None, row[6]), FLAT[2]])
+    vendor.listed["KO"] = Listed([FLAT[0], (*row[:5], None, row[6]), FLAT[2]])
     [ko] = provider.fetch(["KO"], FIRST, LAST).loaded
     assert ko.bars["volume"].to_list() == [1000.0, None, 2000.0]
 
 
-def test_null_prices_stay_null(provider: BarProvider, server: YahooServer) -> None:
+def test_null_prices_stay_null(provider: BarProvider, vendor: YahooServer) -> None:
     """A row of nulls that vanished could not be quarantined."""
-    server.listed["KO"] = Listed([FLAT[0], (FLAT[1][0], None, None, None, None, None, None), FLAT[2]])
+    vendor.listed["KO"] = Listed([FLAT[0], (FLAT[1][0], None, None, None, None, None, None), FLAT[2]])
     [ko] = provider.fetch(["KO"], FIRST, LAST).loaded
     assert ko.bars["close"].to_list() == [10.5, None, 12.0]
 
@@ -110,32 +110,32 @@ def test_unknown_symbol_is_an_error_of_that_symbol(provider: BarProvider) -> Non
     assert not failed.is_transient
 
 
-def test_a_page_instead_of_data_is_named(provider: BarProvider, server: YahooServer) -> None:
+def test_a_page_instead_of_data_is_named(provider: BarProvider, vendor: YahooServer) -> None:
     """A consent or maintenance page would surface as a JSON parser's message."""
-    server.broken["KO"] = (200, "text/html", b"<html>Will be back</html>")
+    vendor.broken["KO"] = (200, "text/html", b"<html>Will be back</html>")
     failed = failure(provider, "KO")
     assert "sent text/html for KO" in failed.problem
     assert failed.is_transient
 
 
-def test_half_an_answer_is_an_error(provider: BarProvider, server: YahooServer) -> None:
+def test_half_an_answer_is_an_error(provider: BarProvider, vendor: YahooServer) -> None:
     """Truncated JSON would be taken for an unknown symbol."""
-    server.listed["KO"] = Listed(FLAT)
-    body = server.answer("/v8/finance/chart/KO")[2]
-    server.broken["KO"] = (200, "application/json", body[: len(body) // 2])
+    vendor.listed["KO"] = Listed(FLAT)
+    body = vendor.answer("/v8/finance/chart/KO")[2]
+    vendor.broken["KO"] = (200, "application/json", body[: len(body) // 2])
     assert "the answer for KO cannot be used" in failure(provider, "KO").problem
 
 
-def test_an_empty_answer_is_an_error(provider: BarProvider, server: YahooServer) -> None:
+def test_an_empty_answer_is_an_error(provider: BarProvider, vendor: YahooServer) -> None:
     """No rows would look like a symbol that is not listed yet."""
-    server.broken["KO"] = (200, "application/json", b'{"chart": {"result": [], "error": null}}')
+    vendor.broken["KO"] = (200, "application/json", b'{"chart": {"result": [], "error": null}}')
     assert "KO" in failure(provider, "KO").problem
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_refusing_server_is_worth_another_try(provider: BarProvider, server: YahooServer, status: int) -> None:
+def test_a_refusing_server_is_worth_another_try(provider: BarProvider, vendor: YahooServer, status: int) -> None:
     """A rate limit would be reported as a wrong symbol, and never tried again."""
-    server.broken["KO"] = (status, "application/json", b"{}")
+    vendor.broken["KO"] = (status, "application/json", b"{}")
     failed = failure(provider, "KO")
     assert str(status) in failed.problem
     assert failed.is_transient

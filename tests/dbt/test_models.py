@@ -1,0 +1,204 @@
+"""The dbt project on a real database: it builds, its unit tests hold, its identities catch what they are there for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bifrost_assets.market_data.loading import load_bars
+from bifrost_assets.market_data.providers import provider_of
+from bifrost_assets.market_data.reference import register_instruments, store_sessions
+from bifrost_assets.warehouse_models.inprocess import Dbt, NodeResult
+from bifrost_assets.warehouse_models.project import PROJECT, fingerprint
+from bifrost_core.environment import part_environment
+from bifrost_core.warehouse.warehouse import Warehouse
+
+GOOD = {"success", "pass"}
+FIRST, LAST = date(2013, 2, 11), date(2013, 2, 20)
+FILLS = [  # session, side, symbol, quantity, price, commission; the daemon's clock is irrelevant here
+    (date(2013, 2, 12), "buy", "IBM", 100, Decimal("200.10"), Decimal("1.00")),
+    (date(2013, 2, 14), "buy", "MSFT", 300, Decimal("27.95"), Decimal("1.50")),
+    (date(2013, 2, 19), "sell", "IBM", 40, Decimal("200.60"), Decimal("0.40")),
+]
+
+
+def build(warehouse: Warehouse, *selection: str, unit_tests: bool = False) -> dict[str, NodeResult]:
+    environment = {k: v for k, v in part_environment(warehouse.settings).items() if k.startswith("DBT_")}
+    dbt = Dbt(PROJECT, warehouse.settings.home / "dbt")
+    results = dbt.build(environment, selection, key=fingerprint(PROJECT), unit_tests=unit_tests)
+    return {one.name: one for one in results}
+
+
+def bad(results: dict[str, NodeResult]) -> dict[str, str]:
+    return {one.name: f"{one.status} {one.message}" for one in results.values() if one.status not in GOOD}
+
+
+@pytest.fixture
+def loaded(warehouse: Warehouse) -> Warehouse:
+    """Real bars of six sessions."""
+    provider = provider_of(warehouse.settings)
+    store_sessions(warehouse)
+    register_instruments(warehouse, provider)
+    load_bars(warehouse, provider, FIRST, LAST, "run")
+    return warehouse
+
+
+@pytest.fixture
+def traded(loaded: Warehouse, owner: Warehouse) -> Iterator[Warehouse]:
+    """The same, with three fills in the daemon's book."""
+    with owner.transaction() as connection:
+        run = connection.execute
+        run("insert into trading.accounts (account, broker, initial_cash) values ('paper', 'test', 100000)")
+        cash = Decimal(100000)
+        held: dict[str, Decimal] = {}
+        for n, (session, side, symbol, quantity, price, commission) in enumerate(FILLS):
+            order = (f"o{n}", symbol, side, quantity, price, session)
+            run(
+                "insert into trading.orders (client_order_id, account, batch_id, symbol, side, order_type, time_in_force,"
+                " order_qty, reference_price, ord_status, created_at, updated_at)"
+                " values (%s, 'paper', gen_random_uuid(), %s, %s, 'market', 'opg', %s, %s - 0.10, 'filled', %s, now())",
+                order,
+            )
+            event = run(
+                "insert into trading.order_events (client_order_id, account, kind, ord_status, epoch, event_at)"
+                " values (%s, 'paper', 'fill', 'filled', 1, now()) returning event_seq",
+                (f"o{n}",),
+            ).fetchone()
+            assert event is not None
+            run(
+                "insert into trading.fills (event_seq, broker, exec_id, client_order_id, account, symbol, side, last_qty,"
+                " last_px, commission, session, event_at) values (%s, 'test', %s, %s, 'paper', %s, %s, %s, %s, %s, %s, now())",
+                (event[0], f"e{n}", f"o{n}", symbol, side, quantity, price, commission, session),
+            )
+            signed = Decimal(quantity) * (1 if side == "buy" else -1)
+            cash += -signed * price - commission
+            held[symbol] = held.get(symbol, Decimal(0)) + signed
+        run("insert into trading.cash (account, balance, updated_at) values ('paper', %s, now())", (cash,))
+        for symbol, quantity in held.items():
+            run(
+                "insert into trading.positions (account, symbol, quantity, avg_cost, updated_at)"
+                " values ('paper', %s, %s, 1, now())",
+                (symbol, quantity),
+            )
+    yield loaded
+
+
+def test_everything_builds_on_an_empty_warehouse(warehouse: Warehouse) -> None:
+    """The first start, before any bar and any fill, would fail and block everything behind it."""
+    assert bad(build(warehouse)) == {}
+
+
+def test_everything_builds_and_every_unit_test_holds(traded: Warehouse) -> None:
+    """A model, a data test or a unit test is broken."""
+    results = build(traded, unit_tests=True)
+    assert bad(results) == {}
+    assert "a_split_is_no_loss_and_halves_the_prices_before_it" in results
+    assert results["fct_daily_bars"].rows == 36
+
+
+def test_building_again_gives_the_same_rows(traded: Warehouse) -> None:
+    """A mart that grows with every build counts its facts twice."""
+    tables = ("dim_instrument", "dim_session", "fct_daily_bars", "fct_fills", "fct_positions_daily", "fct_pnl_daily")
+    seen = []
+    for _ in range(2):
+        build(traded)
+        seen.append([traded.read(f"select md5(string_agg(t::text, '|' order by t::text)) from marts.{t} t") for t in tables])
+    assert all(first.equals(again) for first, again in zip(*seen, strict=True))
+
+
+def test_positions_and_cash_follow_from_fills_to_the_cent(traded: Warehouse) -> None:
+    """Equity on every page would be wrong."""
+    build(traded)
+    positions = traded.read("select session, symbol, quantity::text, market_value::text from marts.fct_positions_daily")
+    last = {row[1]: Decimal(row[2]) for row in positions.rows() if row[0] == LAST}
+    assert last == {"IBM": 60, "MSFT": 300}
+    rows = traded.read("select session, cash::text, equity::text, daily_pnl::text from marts.fct_pnl_daily order by 1").rows()
+    assert [row[0] for row in rows] == [date(2013, 2, d) for d in (12, 13, 14, 15, 19, 20)]
+    cash = Decimal(100000) - 100 * Decimal("200.10") - 1
+    assert Decimal(rows[0][1]) == Decimal(rows[1][1]) == cash
+    assert sum(Decimal(row[3]) for row in rows) == Decimal(rows[-1][2]) - 100000
+    ibm_close = traded.read("select close from marts.fct_daily_bars where symbol = 'IBM' and session = '2013-02-12'").item()
+    assert Decimal(rows[0][3]) == 100 * (Decimal(str(ibm_close)) - Decimal("200.10")) - 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "test"),
+    [
+        ("update trading.cash set balance = balance + 0.01", "cash_ties_to_fills_and_the_daemons_book"),
+        ("update trading.positions set quantity = quantity - 1 where symbol = 'IBM'", "positions_are_the_sum_of_fills"),
+    ],
+)
+def test_a_book_that_does_not_tie_is_reported(traded: Warehouse, owner: Warehouse, statement: str, test: str) -> None:
+    """An identity that cannot fail is no identity."""
+    with owner.transaction() as connection:
+        connection.execute(statement)
+    results = build(traded)
+    assert results[test].status == "warn"
+    assert set(bad(results)) == {test}
+
+
+def test_a_model_that_fails_is_named(loaded: Warehouse, owner: Warehouse) -> None:
+    """A broken build would say 'dbt failed'."""
+    with owner.transaction() as connection:
+        connection.execute("alter table reference.instruments rename column name to called")
+    results = build(loaded)
+    assert results["stg_instruments"].status == "error"
+    assert "name" in results["stg_instruments"].message
+    assert results["fct_daily_bars"].status == "skipped"
+
+
+def described(kind: str) -> dict[str, dict[str, Any]]:
+    files = (PROJECT / "models" / kind).glob("*.yml")
+    return {model["name"]: model for file in files for model in yaml.safe_load(file.read_text())["models"]}
+
+
+@pytest.mark.parametrize(("kind", "schema"), [("staging", "staging"), ("marts", "marts")])
+def test_columns_in_the_docs_are_those_of_the_tables(loaded: Warehouse, kind: str, schema: str) -> None:
+    """Documentation and tables drift apart: a reader asks for a column that is not there."""
+    build(loaded)
+    real = loaded.read(
+        "select table_name, column_name from information_schema.columns where table_schema = $1 order by ordinal_position",
+        schema,
+    )
+    tables = {name: frame["column_name"].to_list() for (name,), frame in real.group_by("table_name", maintain_order=True)}
+    said = {name: [column["name"] for column in model["columns"]] for name, model in described(kind).items()}
+    assert {name: sorted(columns) for name, columns in said.items()} == {k: sorted(v) for k, v in tables.items()}
+
+
+def test_every_model_and_column_says_what_it_is() -> None:
+    """A column without a description is a question to whoever made it."""
+    for name, model in (described("staging") | described("marts")).items():
+        assert model["description"].startswith("One row per"), name
+        assert all(column.get("description") for column in model["columns"]), name
+
+
+def test_one_yml_per_model() -> None:
+    """A model's tests are found beside it."""
+    models = PROJECT / "models"
+    assert {p.stem for p in models.rglob("*/*.sql")} == {p.stem for p in models.rglob("*/*.yml")}
+
+
+def test_the_readers_see_marts_and_cannot_write_them(loaded: Warehouse, reader: Warehouse) -> None:
+    """The app would be blind after each rebuild: grants go with the table that dbt replaces."""
+    build(loaded)
+    build(loaded)
+    assert reader.read("select count(*) from marts.fct_daily_bars").item() == 36
+    with pytest.raises(Exception, match="permission denied"), reader.transaction() as connection:
+        connection.execute("delete from marts.fct_daily_bars")
+
+
+def test_a_changed_file_changes_the_fingerprint(tmp_path: Path) -> None:
+    """Dagster would show yesterday's models."""
+    import shutil
+
+    copy = Path(shutil.copytree(PROJECT, tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target", "logs")))
+    assert fingerprint(copy) == fingerprint(PROJECT)
+    model = copy / "models" / "marts" / "dim_session.sql"
+    model.write_text(model.read_text() + "\n-- changed\n")
+    assert fingerprint(copy) != fingerprint(PROJECT)

@@ -33,7 +33,7 @@ nightly = dg.define_asset_job(
 
 def automation_of(settings: Settings) -> dg.Definitions:
     """The job, its schedule, and the sensors. With live data they run by themselves, with sample data when asked."""
-    live = settings.provider == "yahoo"
+    live = settings.provider != "sample"
     return dg.Definitions(
         jobs=[nightly],
         schedules=[after_each_close(settings, running=live)],

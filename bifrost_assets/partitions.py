@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -9,6 +11,9 @@ import dagster as dg
 
 from bifrost_core.calendar import Session, all_sessions, sessions_between
 from bifrost_core.settings import Settings, load_settings
+
+# a check's partitions are a preview in Dagster 1.13; we know, and each of ours would say so at every start
+warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
 
 
 def session_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
@@ -48,8 +53,17 @@ class Window:
 
 def window_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Window:
     """The window of a run over one partition or a range of them."""
-    keys = context.partition_key_range
-    return window_between(load_settings(), date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+    if isinstance(context, dg.AssetCheckExecutionContext):
+        first, last = _keys_of_run(context.run.tags)  # Dagster finds no range where a run holds checks only
+    else:
+        first, last = context.partition_key_range.start, context.partition_key_range.end
+    return window_between(load_settings(), date.fromisoformat(first), date.fromisoformat(last))
+
+
+def _keys_of_run(tags: Mapping[str, str]) -> tuple[str, str]:
+    """First and last partition key of a run, from the tags that Dagster puts on it."""
+    one = tags.get("dagster/partition", "")
+    return tags.get("dagster/asset_partition_range_start", one), tags.get("dagster/asset_partition_range_end", one)
 
 
 def window_between(settings: Settings, first: date, last: date) -> Window:

@@ -44,7 +44,11 @@ class Settings(BaseSettings):
     )
     code_version: str | None = Field(default=None, description="Overrides the git commit recorded with every row.")
 
-    provider: Literal["sample", "yahoo"] = Field(default="sample", description="Where daily bars come from.")
+    provider: str = Field(
+        default="sample",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Where daily bars come from: sample, yahoo, or a file of yours.",
+    )
     yahoo_url: str = Field(default="https://query2.finance.yahoo.com", description="Base address of Yahoo's chart API.")
     exchange: str = Field(default="XNYS", description="ISO 10383 MIC whose sessions partition everything.")
     universe: Annotated[tuple[str, ...], NoDecode] = Field(

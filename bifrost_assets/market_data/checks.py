@@ -4,11 +4,11 @@ import dagster as dg
 
 from bifrost_assets.market_data import evidence, expectations
 from bifrost_assets.market_data.assets import BARS
-from bifrost_assets.partitions import window_of
+from bifrost_assets.partitions import SESSIONS, window_of
 from bifrost_core.warehouse.warehouse import Warehouse
 
 
-@dg.asset_check(asset=BARS, blocking=True)
+@dg.asset_check(asset=BARS, partitions_def=SESSIONS, blocking=True)
 def bars_meet_expectations(
     context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.AssetCheckResult:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from bifrost_assets.models.inference import predictions
-from bifrost_assets.models.return_model import MODEL_NAME
+from bifrost_assets.models.return_model import MODEL_NAME, SCORES
 from bifrost_assets.models.training import Trained, train_due
 from bifrost_assets.owners import Owner
 from bifrost_assets.partitions import SESSIONS, window_of
@@ -33,20 +33,21 @@ def return_model(
     return materialized(context, numbers, _folds(trained) if trained else {})
 
 
+FOLD_COLUMNS = {"version": "string", "usable_from": "string", "train_rows": "int"} | dict.fromkeys(SCORES, "float")
+
+
 def _folds(trained: list[Trained]) -> dict[str, dg.MetadataValue]:
     records = [
-        dg.TableRecord(
-            {"version": t.version, "usable_from": str(t.fold.usable_from), "train_rows": t.train_rows, **t.metrics}
-        )
+        dg.TableRecord({
+            "version": t.version,
+            "usable_from": str(t.fold.usable_from),
+            "train_rows": t.train_rows,
+            **{name: t.metrics.get(name) for name in SCORES},  # a first fold has no holdout
+        })
         for t in trained
-    ]
-    return {"folds": dg.MetadataValue.table(records, schema=_fold_schema())}
-
-
-def _fold_schema() -> dg.TableSchema:
-    kinds = {"version": "string", "usable_from": "string", "train_rows": "int"}
-    kinds |= dict.fromkeys(("ic", "rank_ic", "rmse", "hit_rate", "rows"), "float")
-    return dg.TableSchema([dg.TableColumn(name, kind) for name, kind in kinds.items()])
+    ]  # fmt: skip
+    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in FOLD_COLUMNS.items()])
+    return {"folds": dg.MetadataValue.table(records, schema=schema)}
 
 
 @dg.asset(

@@ -14,6 +14,7 @@ from bifrost_assets.features.daily import FEATURES
 
 MODEL_NAME = "relative_return_5d"
 PARAMETERS: dict[str, float] = {"alpha": 1_000.0}
+SCORES = ("ic", "rank_ic", "rmse", "hit_rate", "rows")
 DIGITS = 12  # predictions are stored to these decimals: a batch of another size may round otherwise beyond them
 
 

@@ -74,7 +74,8 @@ def train_due(
     if not wanted:
         return [], 0
     until = max(f.labels_until for f in wanted)
-    frame = training_frame(warehouse.read(LEARNABLE, until), warehouse.read(RETURNS, until), plan.purge)
+    features = warehouse.read(LEARNABLE, until).drop_nulls(FEATURES)  # half a row teaches what the imputer made up
+    frame = training_frame(features, warehouse.read(RETURNS, until), plan.purge)
     trained = [done for fold in wanted if (done := _train(warehouse, stamp, fold, frame, plan))]
     if trained:
         newest = warehouse.read(NEWEST, MODEL_NAME)["model_version"].item()

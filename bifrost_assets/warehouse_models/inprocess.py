@@ -54,7 +54,11 @@ class Dbt:
         Raises BifrostError where dbt could not run at all; a model or test that failed is in the results.
         """
         with _environment(environment):
-            known = (self.project, key, *sorted(environment.items()))  # dbt writes the database's name into the manifest
+            known = (
+                self.project,
+                key,
+                *sorted(environment.items()),
+            )  # dbt writes the database's name into the manifest
             manifest = _parsed[known] if known in _parsed else _parsed.setdefault(known, self.parse())
             only = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
             done = self._invoke(manifest, "build", "--no-write-json", *only, *selection)

@@ -37,7 +37,7 @@ def test_environment_wins_over_file_wins_over_default(toml: Path, monkeypatch: p
     [
         ("DAGSTER_PORT", "0", "dagster_port"),
         ("DAGSTER_PORT", "many", "dagster_port"),
-        ("PROVIDER", "bloomberg", "provider"),
+        ("PROVIDER", "../evil", "provider"),
         ("UNIVERSE", " , ", "name at least one symbol"),
         ("FIRST_SESSION", "yesterday", "first_session"),
         ("DATABASE", "Bad-Name", "database"),

@@ -41,7 +41,7 @@ def bad(results: dict[str, NodeResult]) -> dict[str, str]:
 
 @pytest.fixture
 def loaded(warehouse: Warehouse) -> Warehouse:
-    """Real bars of six sessions."""
+    """Real bars of seven sessions."""
     provider = provider_of(warehouse.settings)
     store_sessions(warehouse)
     register_instruments(warehouse, provider)
@@ -99,7 +99,7 @@ def test_everything_builds_and_every_unit_test_holds(traded: Warehouse) -> None:
     results = build(traded, unit_tests=True)
     assert bad(results) == {}
     assert "a_split_is_no_loss_and_halves_the_prices_before_it" in results
-    assert results["fct_daily_bars"].rows == 36
+    assert results["fct_daily_bars"].rows == 42
 
 
 def test_building_again_gives_the_same_rows(traded: Warehouse) -> None:
@@ -108,7 +108,9 @@ def test_building_again_gives_the_same_rows(traded: Warehouse) -> None:
     seen = []
     for _ in range(2):
         build(traded)
-        seen.append([traded.read(f"select md5(string_agg(t::text, '|' order by t::text)) from marts.{t} t") for t in tables])
+        seen.append(
+            [traded.read(f"select md5(string_agg(t::text, '|' order by t::text)) from marts.{t} t") for t in tables]
+        )
     assert all(first.equals(again) for first, again in zip(*seen, strict=True))
 
 
@@ -118,12 +120,16 @@ def test_positions_and_cash_follow_from_fills_to_the_cent(traded: Warehouse) -> 
     positions = traded.read("select session, symbol, quantity::text, market_value::text from marts.fct_positions_daily")
     last = {row[1]: Decimal(row[2]) for row in positions.rows() if row[0] == LAST}
     assert last == {"IBM": 60, "MSFT": 300}
-    rows = traded.read("select session, cash::text, equity::text, daily_pnl::text from marts.fct_pnl_daily order by 1").rows()
+    rows = traded.read(
+        "select session, cash::text, equity::text, daily_pnl::text from marts.fct_pnl_daily order by 1"
+    ).rows()
     assert [row[0] for row in rows] == [date(2013, 2, d) for d in (12, 13, 14, 15, 19, 20)]
     cash = Decimal(100000) - 100 * Decimal("200.10") - 1
     assert Decimal(rows[0][1]) == Decimal(rows[1][1]) == cash
     assert sum(Decimal(row[3]) for row in rows) == Decimal(rows[-1][2]) - 100000
-    ibm_close = traded.read("select close from marts.fct_daily_bars where symbol = 'IBM' and session = '2013-02-12'").item()
+    ibm_close = traded.read(
+        "select close from marts.fct_daily_bars where symbol = 'IBM' and session = '2013-02-12'"
+    ).item()
     assert Decimal(rows[0][3]) == 100 * (Decimal(str(ibm_close)) - Decimal("200.10")) - 1
 
 
@@ -166,7 +172,9 @@ def test_columns_in_the_docs_are_those_of_the_tables(loaded: Warehouse, kind: st
         "select table_name, column_name from information_schema.columns where table_schema = $1 order by ordinal_position",
         schema,
     )
-    tables = {name: frame["column_name"].to_list() for (name,), frame in real.group_by("table_name", maintain_order=True)}
+    tables = {
+        name: frame["column_name"].to_list() for (name,), frame in real.group_by("table_name", maintain_order=True)
+    }
     said = {name: [column["name"] for column in model["columns"]] for name, model in described(kind).items()}
     assert {name: sorted(columns) for name, columns in said.items()} == {k: sorted(v) for k, v in tables.items()}
 
@@ -188,7 +196,7 @@ def test_the_readers_see_marts_and_cannot_write_them(loaded: Warehouse, reader: 
     """The app would be blind after each rebuild: grants go with the table that dbt replaces."""
     build(loaded)
     build(loaded)
-    assert reader.read("select count(*) from marts.fct_daily_bars").item() == 36
+    assert reader.read("select count(*) from marts.fct_daily_bars").item() == 42
     with pytest.raises(Exception, match="permission denied"), reader.transaction() as connection:
         connection.execute("delete from marts.fct_daily_bars")
 

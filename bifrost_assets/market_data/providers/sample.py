@@ -118,3 +118,6 @@ def _rows(symbol: str) -> pl.DataFrame:
     day = "%m/%d/%Y" if symbol == INDEX else "%Y-%m-%d"
     frame = frame.select(*COLUMNS).rename(COLUMNS).with_columns(pl.col("session").str.to_date(day))
     return frame.cast(BAR_SCHEMA).filter(pl.col("session") <= LAST_SESSION).sort("session")  # type: ignore[arg-type]
+
+
+PROVIDER = SampleProvider

@@ -137,3 +137,6 @@ def _listed_from(meta: Mapping[str, Any]) -> date | None:
     if isinstance(stamp, int | float):
         return datetime.fromtimestamp(stamp, UTC).date()
     return stamp.date() if isinstance(stamp, datetime) else None
+
+
+PROVIDER = YahooProvider

@@ -16,7 +16,15 @@ from bifrost_core.errors import ProviderError
 
 DAY = date(2013, 2, 15)  # a Friday; Monday the 18th was a holiday
 SESSIONS = [date(2013, 2, 14), DAY, date(2013, 2, 19), date(2013, 2, 20)]
-GOOD = {"session": DAY, "open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0, "volume": 100.0, "vendor_adj_close": 11.0}
+GOOD = {
+    "session": DAY,
+    "open": 10.0,
+    "high": 12.0,
+    "low": 9.0,
+    "close": 11.0,
+    "volume": 100.0,
+    "vendor_adj_close": 11.0,
+}
 
 
 def frame(*rows: dict[str, object]) -> pl.DataFrame:

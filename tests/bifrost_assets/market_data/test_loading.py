@@ -129,8 +129,13 @@ def test_a_restated_price_is_a_new_vintage_with_its_own_payload(yahoo: Warehouse
     vendor.listed["IBM"].rows[1] = (LAST, 10.0, 12.0, 9.0, 11.5, 100, 11.5)
     loaded = load(yahoo)
     assert loaded.appended == Appended(0, 1, 5)
-    sql = "select count(distinct payload_sha256) from raw.daily_bars where session = '2013-02-15' and close in (11, 11.5)"
-    assert one(yahoo, sql + " and instrument_id = (select instrument_id from reference.instruments where symbol = 'IBM')") == 2
+    sql = (
+        "select count(distinct payload_sha256) from raw.daily_bars where session = '2013-02-15' and close in (11, 11.5)"
+    )
+    assert (
+        one(yahoo, sql + " and instrument_id = (select instrument_id from reference.instruments where symbol = 'IBM')")
+        == 2
+    )
 
 
 def test_an_action_that_the_vendor_takes_back_is_retracted(yahoo: Warehouse, vendor: YahooServer) -> None:

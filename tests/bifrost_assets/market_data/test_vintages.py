@@ -96,7 +96,9 @@ def test_nobody_changes_a_stored_bar(warehouse: Warehouse, owner: Warehouse, sta
 def test_as_of_reads_are_planned_without_calling_the_function(warehouse: Warehouse) -> None:
     """If it does not inline, every read materialises all vintages of all years first."""
     with warehouse.transaction() as connection:
-        plan = connection.execute("explain select * from raw.daily_bars_as_of(now(), now()) where session = '2013-02-14'")
+        plan = connection.execute(
+            "explain select * from raw.daily_bars_as_of(now(), now()) where session = '2013-02-14'"
+        )
         text = "\n".join(line for (line,) in plan)
     assert "daily_bars_y2013" in text
     assert "Function Scan" not in text
@@ -108,7 +110,9 @@ loads = st.lists(st.dictionaries(keys, st.sampled_from([1.0, 2.0]), min_size=1, 
 hours = st.integers(-1, 6)
 
 
-def as_of(loaded: list[dict[tuple[int, date], float]], known_at: datetime, stored_at: datetime) -> list[tuple[object, ...]]:
+def as_of(
+    loaded: list[dict[tuple[int, date], float]], known_at: datetime, stored_at: datetime
+) -> list[tuple[object, ...]]:
     """The definition, said plainly: per key, the last vintage that was both known and stored by then."""
     current: dict[tuple[int, date], tuple[float, datetime]] = {}
     seen: dict[tuple[int, date], float] = {}

@@ -34,7 +34,12 @@ class Listed:
         columns = list(zip(*self.rows, strict=True)) or [()] * 7
         quote = dict(zip(("open", "high", "low", "close", "volume"), map(list, columns[1:6]), strict=True))
         events = {
-            str(at_open(day)): {"date": at_open(day), "numerator": new, "denominator": old, "splitRatio": f"{new}:{old}"}
+            str(at_open(day)): {
+                "date": at_open(day),
+                "numerator": new,
+                "denominator": old,
+                "splitRatio": f"{new}:{old}",
+            }
             for day, new, old in self.splits
         }
         meta = {

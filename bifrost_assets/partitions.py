@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
@@ -26,7 +26,7 @@ def session_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
     first = date.fromisoformat(settings.first_partition)
     trading = set(sessions)
     weekdays = (first + timedelta(days=n) for n in range((sessions[-1] - first).days + 1))
-    holidays = [datetime(d.year, d.month, d.day) for d in weekdays if d.weekday() < 5 and d not in trading]
+    holidays = [datetime(d.year, d.month, d.day, tzinfo=UTC) for d in weekdays if d.weekday() < 5 and d not in trading]
     return dg.TimeWindowPartitionsDefinition(
         start=settings.first_partition,
         cron_schedule="0 0 * * 1-5",

@@ -101,9 +101,16 @@ CHECK_RESULTS = """
 """
 
 BACKTESTS = """
-    select distinct on (strategy) backtest_id, strategy, first_session, last_session, metrics::text as metrics,
-        created_at, code_version, count(*) over (partition by strategy) as runs
-    from research.backtests order by strategy, created_at desc
+    with ranked as (
+        select *, count(*) over (partition by strategy) as runs,
+            row_number() over (partition by strategy order by created_at desc) as by_age,
+            row_number() over (
+                partition by strategy order by last_session - first_session desc, created_at desc
+            ) as by_span
+        from research.backtests
+    )
+    select backtest_id, strategy, first_session, last_session, metrics::text as metrics, runs, created_at, code_version
+    from ranked where by_age = 1 or by_span = 1 order by strategy, first_session
 """
 
 BACKTEST_EQUITY = """

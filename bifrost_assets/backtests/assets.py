@@ -38,7 +38,7 @@ SHOWN = (
     metadata={"dagster/table_name": "research.backtests"},
 )
 def backtests(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
-    """Each strategy, and all together, traded over the window or at least two years up to its end. Each run is kept."""
+    """Each strategy, and all together, traded over the window or at least the year up to its end. Each run is kept."""
     window, settings, stamp = window_of(context), warehouse.settings, Stamp.of(context.run_id)
     first = ledger.start_of(settings.exchange, window.first, window.last)
     setting = Setting(settings.initial_cash, PortfolioLimits.of(settings), settings.benchmark, stamp.code_version)

@@ -13,7 +13,7 @@ from bifrost_core.calendar import all_sessions
 from bifrost_core.warehouse.bulk import copy_frame
 from bifrost_core.warehouse.warehouse import Warehouse
 
-TRAILING_SESSIONS = 504
+TRAILING_SESSIONS = 252  # what a night can afford
 
 SIGNALS = """
     select session, strategy, instrument_id, weight

@@ -93,7 +93,7 @@ def reference_data(
         dg.AssetSpec(
             ACTIONS,
             deps=[INSTRUMENTS, CALENDAR],
-            description="Splits and cash dividends, read off the vendor's adjusted closes; a row per action and vintage.",
+            description="Splits and cash dividends, read off the vendor's adjusted closes; one per action and vintage.",
             group_name="market_data",
             kinds={"python", "postgres"},
             owners=[Owner.DATA],

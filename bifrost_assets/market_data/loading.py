@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -170,14 +170,10 @@ def _store_actions(
     """Store actions of the window that are new or other than stored; one that is gone gets a vintage with factor 1."""
     found = derive_actions(bars, provider.price_unit)
     stored = {row[:3]: row[3] for row in connection.execute(ACTIONS_NOW, window).fetchall()}
-    here = set(bars.filter(pl.col("session") >= window[0]).select("instrument_id", "session").iter_rows())
+    facts = _facts_of(bars, [*stored, *(row[:3] for row in found.iter_rows())])
     new = {row[:3]: row[3] for row in found.iter_rows() if abs(stored.get(row[:3], 1.0) - row[3]) > row[4] + 1e-9}
     seen = {row[:3] for row in found.iter_rows()}
-    gone = {key: 1.0 for key, factor in stored.items() if key not in seen and key[:2] in here and factor != 1.0}
-    facts = {
-        row[:2]: row[2:]
-        for row in bars.select("instrument_id", "session", "available_at", "payload_sha256").iter_rows()
-    }
+    gone = {key: 1.0 for key, factor in stored.items() if key not in seen and key[:2] in facts and factor != 1.0}
     rows = []
     for key, factor in (new | gone).items():
         available_at, payload = facts[key[:2]]
@@ -185,3 +181,13 @@ def _store_actions(
         rows.append((*key, factor, at, known, provider.name, payload))
     connection.cursor().executemany(ACTION_IN, rows)
     return len(rows)
+
+
+def _facts_of(bars: pl.DataFrame, keys: list[tuple[Any, ...]]) -> dict[tuple[int, date], tuple[datetime, str]]:
+    """When the bars of these (instrument_id, session, ...) were known, and the payload each came from."""
+    wanted = pl.DataFrame(
+        [key[:2] for key in keys], schema={"instrument_id": pl.Int32, "session": pl.Date}, orient="row"
+    )
+    rows = bars.join(wanted, on=["instrument_id", "session"], how="semi")
+    columns = ("instrument_id", "session", "available_at", "payload_sha256")
+    return {row[:2]: row[2:] for row in rows.select(columns).iter_rows()}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bifrost_core.warehouse.connect import url
+from bifrost_core.warehouse.bulk import copy_frame
 
 if TYPE_CHECKING:
+    import psycopg
+
     from bifrost_core.warehouse.warehouse import Warehouse
 
 KEY = ["instrument_id", "session"]
@@ -57,16 +59,12 @@ def append_vintages(warehouse: Warehouse, bars: pl.DataFrame, ingested_at: datet
         return Appended()
     if bars.select(pl.struct(KEY).is_duplicated().any()).item():
         raise ValueError("bars hold an instrument's session more than once: sift them first")
-    import adbc_driver_postgresql.dbapi as adbc
-
     at = ingested_at or datetime.now(UTC)
-    with adbc.connect(url(warehouse.settings, warehouse.role)) as connection, connection.cursor() as cursor:
-        cursor.execute("set timezone to 'UTC'")
-        cursor.execute(f"select pg_advisory_xact_lock({LOADERS})")
-        total = Appended()
+    total = Appended()
+    with warehouse.transaction() as connection:
+        connection.execute("select pg_advisory_xact_lock(%s)", (LOADERS,))
         for _, year in sorted(bars.group_by(pl.col("session").dt.year()), key=lambda group: group[0]):
-            total += _append(cursor, _complete(year, at), at)
-        connection.commit()
+            total += _append(warehouse, connection, _complete(year, at), at)
     return total
 
 
@@ -77,26 +75,25 @@ def _complete(bars: pl.DataFrame, at: datetime) -> pl.DataFrame:
     return bars.with_columns(ingested_at=pl.lit(at), vendor_adj_close=adjusted).select(*SCHEMA).cast(SCHEMA).sort(KEY)
 
 
-def _append(cursor: Any, bars: pl.DataFrame, at: datetime) -> Appended:
+def _append(warehouse: Warehouse, connection: psycopg.Connection, bars: pl.DataFrame, at: datetime) -> Appended:
     span = bars.select(first=pl.col("session").min(), last=pl.col("session").max()).row(0)
-    if not _any_stored(cursor, *span):
-        _ingest(cursor, bars, "daily_bars")
+    if not _any_stored(connection, span):
+        copy_frame(connection, bars, "raw.daily_bars")
         return Appended(inserted=bars.height)
-    cursor.execute(STORED, span)
-    stored = pl.DataFrame(cursor.fetch_arrow_table())
+    stored = warehouse.read(STORED, *span)  # committed by the loads before: this one holds the lock
     new = bars.join(stored, on=KEY, how="anti")
     changed = _changed(bars, stored)
     revised = bars.join(changed, on=KEY, how="semi").with_columns(
         available_at=pl.max_horizontal("available_at", "ingested_at")
     )
-    _ingest(cursor, pl.concat([new, revised]), "daily_bars")
-    _ingest(cursor, changed.with_columns(superseded_at=pl.lit(at)), "daily_bars_superseded")
+    copy_frame(connection, pl.concat([new, revised]), "raw.daily_bars")
+    copy_frame(connection, changed.with_columns(superseded_at=pl.lit(at)), "raw.daily_bars_superseded")
     return Appended(new.height, revised.height, bars.height - new.height - revised.height)
 
 
-def _any_stored(cursor: Any, first: date, last: date) -> bool:
-    cursor.execute("select exists (select from raw.daily_bars where session between $1 and $2)", (first, last))
-    return bool(cursor.fetchone()[0])
+def _any_stored(connection: psycopg.Connection, span: tuple[date, date]) -> bool:
+    found = connection.execute("select exists (select from raw.daily_bars where session between %s and %s)", span)
+    return found.fetchone() == (True,)
 
 
 def _changed(bars: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
@@ -104,8 +101,3 @@ def _changed(bars: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     both = bars.select(*KEY, *VALUES).join(stored, on=KEY, suffix="_stored")
     differs = pl.any_horizontal(pl.col(name) != pl.col(f"{name}_stored") for name in VALUES)
     return both.filter(differs).select(*KEY, "ingested_at")
-
-
-def _ingest(cursor: Any, rows: pl.DataFrame, table: str) -> None:
-    if not rows.is_empty():
-        cursor.adbc_ingest(table, rows.to_arrow(), mode="append", db_schema_name="raw")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 
 import polars as pl
 
@@ -72,8 +71,3 @@ def _known(sessions: Sequence[date], start: int, plan: Plan) -> date:
 def folds_of_window(every: Sequence[Fold], first: date, last: date) -> tuple[Fold, ...]:
     """The folds that predict any session of first..last."""
     return tuple(f for f in every if f.usable_from <= last and (f.usable_to is None or f.usable_to > first))
-
-
-def are_in_order(every: Sequence[Fold]) -> bool:
-    """Whether the folds follow each other without gap or overlap."""
-    return all(a.usable_to == b.usable_from for a, b in pairwise(every))

@@ -33,28 +33,31 @@ def render() -> None:
 
 
 def _backtests(backtests: pl.DataFrame) -> None:
+    """The newest and the longest backtest of each strategy: a table, and the curves of the one that is chosen."""
     numbers = with_metrics(backtests).drop("backtest_id")
     shown = {name: _format(numbers[name]) for name in numbers.columns if numbers.schema[name].is_float()}
     layout.table(numbers, "No backtest was run yet.", formats=shown)
-    chosen = st.segmented_control("Strategy", backtests["strategy"].to_list(), default=backtests["strategy"][0])
-    row = backtests.filter(pl.col("strategy") == chosen)
-    curve = queries.rows(sql.BACKTEST_EQUITY, row["backtest_id"][0], slow=True) if row.height else pl.DataFrame()
-    if curve.is_empty():
-        layout.empty("Choose a strategy to see its equity curve.", "")
+    labels = {f"{row['strategy']} since {row['first_session']}": row for row in backtests.to_dicts()}
+    chosen = st.segmented_control("Backtest", list(labels), default=next(iter(labels)))
+    if chosen is None:
+        layout.empty("Choose a backtest to see its equity curve.", "")
         return
-    named = curve.rename({"equity": str(chosen), "benchmark": "buy and hold"})
-    layout.lines(named, [str(chosen), "buy and hold"], "Equity, USD", "$,.0f")
+    row = labels[chosen]
+    curve = queries.rows(sql.BACKTEST_EQUITY, row["backtest_id"], slow=True)
+    named = curve.rename({"equity": row["strategy"], "benchmark": "buy and hold"})
+    layout.lines(named, [row["strategy"], "buy and hold"], "Equity, USD", "$,.0f")
     layout.area(curve, "drawdown", "Drawdown", ".0%")
 
 
 def with_metrics(rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` with the numbers of their `metrics` (JSON text) as columns, in the place of that column."""
+    """`rows` with the numbers of their `metrics` (JSON text) as columns, the benchmark's last, after the window."""
     parsed = [json.loads(text) for text in rows["metrics"]]
     names = sorted({name for metrics in parsed for name, value in metrics.items() if isinstance(value, int | float)})
+    names.sort(key=lambda name: name.startswith("benchmark_"))
     numbers = {name: [_number(metrics.get(name)) for metrics in parsed] for name in names}
-    return rows.drop("metrics").with_columns(
-        pl.Series(name, values, dtype=pl.Float64) for name, values in numbers.items()
-    )
+    columns = [pl.Series(name, values, dtype=pl.Float64) for name, values in numbers.items()]
+    at = rows.columns.index("metrics")
+    return rows.select(*rows.columns[:at], *columns, *rows.columns[at + 1 :])
 
 
 def _number(value: object) -> float | None:

@@ -96,7 +96,8 @@ def test_loading_needs_no_secrets_no_database_and_no_heavy_library(tmp_path: Pat
     """The webserver could not show the assets while the database is down; every process would pay for MLflow."""
     code = (
         "import sys, bifrost_assets.definitions as d; d.defs.resolve_job_def('nightly');"
-        "print([m for m in ('mlflow', 'sklearn', 'great_expectations', 'backtrader', 'matplotlib', 'yfinance') if m in sys.modules])"
+        "heavy = ('mlflow', 'sklearn', 'great_expectations', 'backtrader', 'matplotlib', 'yfinance');"
+        "print([m for m in heavy if m in sys.modules])"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("BIFROST_", "DBT_"))}
     environment |= {"BIFROST_HOME": str(tmp_path / "home"), "BIFROST_TOML": str(tmp_path / "none.toml")}

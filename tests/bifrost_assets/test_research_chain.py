@@ -43,7 +43,7 @@ COMPUTED = {
 
 @pytest.fixture(autouse=True)
 def _own_mlflow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow writes its address into the environment and pools connections: both end with the test and its databases."""
+    """MLflow puts its address into the environment and pools connections: both end with the test and its databases."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_tracking_uri(settings))
     monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 
@@ -66,7 +66,7 @@ def passed(result: dg.ExecuteInProcessResult) -> set[str]:
 
 
 def test_history_then_nights_and_a_night_twice(loaded: Warehouse) -> None:
-    """A re-run that adds or moves a row makes tonight's decision unrepeatable; a night that trains again costs minutes."""
+    """A re-run that adds or moves a row makes a decision unrepeatable, and one that trains again takes minutes."""
     history = materialize(DOMAINS, loaded, HISTORY)
     assert passed(history) == set(checks(history))
     assert len(checks(history)) == 7
@@ -106,7 +106,10 @@ def _predictions_and_batches_lead_back(warehouse: Warehouse) -> None:
     assert rows(warehouse, orphans) == [(0,)]
     sessions = rows(warehouse, "select as_of_session from signals.target_batches order by 1")
     assert sessions == [(HISTORY,), (NIGHT,)]
-    early = "select count(*) from ml.predictions p where not exists (select from ml.model_versions where usable_from <= p.session)"
+    early = """
+        select count(*) from ml.predictions p
+        where not exists (select from ml.model_versions where usable_from <= p.session)
+    """
     assert rows(warehouse, early) == [(0,)]
     curves = "select strategy, count(*) from research.backtests where last_session = %s group by 1 order by 1"
     assert rows(warehouse, curves, NIGHT) == [("combined", 1), ("model", 1), ("momentum", 1)]
@@ -116,9 +119,11 @@ def test_checks_catch_what_they_promise(loaded: Warehouse) -> None:
     """Checks that cannot fail are decoration."""
     materialize(DOMAINS, loaded, HISTORY)
     materialize(DOMAINS, loaded, NIGHT)
+    later = "update features.daily set available_at = available_at + interval '1 s'"
+    future = "update ml.model_versions set usable_from = '2013-02-18' where usable_from > '2013-01-01'"
     planted = {
-        "features/daily:complete_and_known_at_cutoff": "update features.daily set available_at = available_at + interval '1 s'",
-        "ml/predictions:only_past_models": "update ml.model_versions set usable_from = '2013-02-18' where usable_from > '2013-01-01'",
+        "features/daily:complete_and_known_at_cutoff": later,
+        "ml/predictions:only_past_models": future,
         "ml/predictions:reproduced_by_the_registry": "update ml.predictions set prediction = prediction + 1e-9",
         "research/backtests:curves_are_sound": "update research.backtest_equity set equity = 'NaN'",
         "signals/targets:batch_is_whole_and_within_limits": "delete from signals.targets where symbol = 'IBM'",
@@ -135,11 +140,13 @@ def test_checks_catch_what_they_promise(loaded: Warehouse) -> None:
 def _checks_alone(warehouse: Warehouse) -> dg.ExecuteInProcessResult:
     every = [check for domain in DOMAINS for check in domain.asset_checks or ()]
     selection = dg.AssetSelection.checks(*every)
-    job = dg.define_asset_job("checks", selection=selection, partitions_def=SESSIONS, executor_def=dg.in_process_executor)
+    job = dg.define_asset_job(
+        "checks", selection=selection, partitions_def=SESSIONS, executor_def=dg.in_process_executor
+    )
     defs = dg.Definitions.merge(*DOMAINS, dg.Definitions(jobs=[job], resources={"warehouse": warehouse}))
     with dg.instance_for_test() as instance:
         return defs.resolve_job_def("checks").execute_in_process(
-            instance=instance, partition_key=NIGHT.isoformat(), raise_on_error=False
+            instance=instance, tags={"dagster/partition": NIGHT.isoformat()}, raise_on_error=False
         )
 
 
@@ -153,7 +160,8 @@ def test_a_night_with_nothing_due_imports_no_mlflow(loaded: Warehouse) -> None:
         "from bifrost_assets.stamp import Stamp; from bifrost_core.settings import load_settings;"
         "from bifrost_core.warehouse.connect import Role; from bifrost_core.warehouse.warehouse import Warehouse;"
         "w = Warehouse(load_settings(), Role.PIPELINE);"
-        f"assert train_due(w, Stamp('r', 'c'), date.fromisoformat('{NEXT_NIGHT}'), date.fromisoformat('{NEXT_NIGHT}')) == ([], 0);"
+        f"day = date.fromisoformat('{NEXT_NIGHT}');"
+        "assert train_due(w, Stamp('r', 'c'), day, day) == ([], 0);"
         "sys.exit([m for m in ('mlflow', 'sklearn') if m in sys.modules] or 0)"
     )
     settings = loaded.settings

@@ -60,7 +60,8 @@ def traded(loaded: Warehouse, owner: Warehouse) -> Iterator[Warehouse]:
         for n, (session, side, symbol, quantity, price, commission) in enumerate(FILLS):
             order = (f"o{n}", symbol, side, quantity, price, session)
             run(
-                "insert into trading.orders (client_order_id, account, batch_id, symbol, side, order_type, time_in_force,"
+                "insert into trading.orders (client_order_id, account, batch_id, symbol, side, order_type,"
+                " time_in_force,"
                 " order_qty, reference_price, ord_status, created_at, updated_at)"
                 " values (%s, 'paper', gen_random_uuid(), %s, %s, 'market', 'opg', %s, %s - 0.10, 'filled', %s, now())",
                 order,
@@ -72,8 +73,9 @@ def traded(loaded: Warehouse, owner: Warehouse) -> Iterator[Warehouse]:
             ).fetchone()
             assert event is not None
             run(
-                "insert into trading.fills (event_seq, broker, exec_id, client_order_id, account, symbol, side, last_qty,"
-                " last_px, commission, session, event_at) values (%s, 'test', %s, %s, 'paper', %s, %s, %s, %s, %s, %s, now())",
+                "insert into trading.fills (event_seq, broker, exec_id, client_order_id, account, symbol, side,"
+                " last_qty, last_px, commission, session, event_at)"
+                " values (%s, 'test', %s, %s, 'paper', %s, %s, %s, %s, %s, %s, now())",
                 (event[0], f"e{n}", f"o{n}", symbol, side, quantity, price, commission, session),
             )
             signed = Decimal(quantity) * (1 if side == "buy" else -1)
@@ -169,7 +171,8 @@ def test_columns_in_the_docs_are_those_of_the_tables(loaded: Warehouse, kind: st
     """Documentation and tables drift apart: a reader asks for a column that is not there."""
     build(loaded)
     real = loaded.read(
-        "select table_name, column_name from information_schema.columns where table_schema = $1 order by ordinal_position",
+        "select table_name, column_name from information_schema.columns where table_schema = $1"
+        " order by ordinal_position",
         schema,
     )
     tables = {

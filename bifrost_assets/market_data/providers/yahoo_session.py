@@ -55,7 +55,7 @@ class Recorder:
         if theirs not in self._answers:
             return SymbolError(
                 symbol,
-                f"{self.base} does not answer for {symbol} ({words}): check the network, or use BIFROST_PROVIDER=sample",
+                f"{self.base} does not answer for {symbol} ({words}): check the network or use provider sample",
                 is_transient=True,
             )
         status, content_type, body = self._answers[theirs]

@@ -49,7 +49,9 @@ def test_a_split_changes_shares_not_wealth() -> None:
     result = traded({DAYS[0]: {"AAPL": 0.5}, ex: {"AAPL": 0.0}}, bars=BARS.filter(pl.col("session") < date(2005, 4, 1)))
     bought, sold = result.trades.to_dicts()
     assert sold["quantity"] == pytest.approx(-2 * bought["quantity"], rel=Decimal("0.001"))
-    assert sold["price"] == pytest.approx(Decimal(repr(bar("AAPL", DAYS[DAYS.index(ex) + 1], "open"))), abs=Decimal("0.00001"))
+    assert sold["price"] == pytest.approx(
+        Decimal(repr(bar("AAPL", DAYS[DAYS.index(ex) + 1], "open"))), abs=Decimal("0.00001")
+    )
     values = dict(result.equity.select("session", "equity").iter_rows())
     gain = values[ex] - values[before]
     held = float(bought["quantity"]) * bar("AAPL", before, "close")
@@ -59,7 +61,9 @@ def test_a_split_changes_shares_not_wealth() -> None:
 def test_an_order_that_waits_over_a_split_buys_the_same_value() -> None:
     """Planned before the ex-session, filled after it: half the intended position, or double."""
     before, ex = date(2005, 2, 25), date(2005, 2, 28)
-    (trade,) = traded({before: {"AAPL": 0.5}}, bars=BARS.filter(pl.col("session") < date(2005, 3, 10))).trades.to_dicts()
+    (trade,) = traded(
+        {before: {"AAPL": 0.5}}, bars=BARS.filter(pl.col("session") < date(2005, 3, 10))
+    ).trades.to_dicts()
     assert trade["session"] == ex
     assert float(trade["quantity"] * trade["price"]) == pytest.approx(500_000, rel=0.03)
 

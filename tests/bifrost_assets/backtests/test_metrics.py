@@ -32,9 +32,15 @@ def test_the_curve_metrics_are_their_formulas() -> None:
 
 def test_trading_metrics() -> None:
     """Turnover and exposure are what costs scale with."""
-    equity = pl.DataFrame({"session": DAYS, "equity": CURVE, "exposure": [0.0, 1.0, 0.5, 0.5], "cash": [100.0, -11, 50, 54]})
+    equity = pl.DataFrame(
+        {"session": DAYS, "equity": CURVE, "exposure": [0.0, 1.0, 0.5, 0.5], "cash": [100.0, -11, 50, 54]}
+    )
     trades = pl.DataFrame(
-        {"quantity": [Decimal(10), Decimal(-5)], "price": [Decimal(11), Decimal(10)], "commission": [Decimal(1), Decimal(2)]}
+        {
+            "quantity": [Decimal(10), Decimal(-5)],
+            "price": [Decimal(11), Decimal(10)],
+            "commission": [Decimal(1), Decimal(2)],
+        }
     )
     got = metrics_of(equity, trades)
     assert got["turnover"] == pytest.approx((110 + 50) / 2 / (3 / 252) / (sum(CURVE) / 4))
@@ -54,7 +60,9 @@ def test_drawdown_is_the_worst_pair(curve: list[float]) -> None:
 @pytest.mark.parametrize("curve", [[100.0], [100.0, 100.0], [100.0, 100.0, 100.0]])
 def test_a_curve_that_says_nothing_has_no_ratio(curve: list[float]) -> None:
     """NaN in the metrics is refused by JSON, and loses the whole backtest."""
-    equity = pl.DataFrame({"session": DAYS[: len(curve)], "equity": curve, "exposure": [0.0] * len(curve), "cash": curve})
+    equity = pl.DataFrame(
+        {"session": DAYS[: len(curve)], "equity": curve, "exposure": [0.0] * len(curve), "cash": curve}
+    )
     none = pl.DataFrame({"quantity": [], "price": [], "commission": []}, schema=dict.fromkeys(
         ("quantity", "price", "commission"), pl.Decimal(20, 6)))  # fmt: skip
     got = metrics_of(equity, none)

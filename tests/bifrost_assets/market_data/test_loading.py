@@ -160,7 +160,8 @@ def test_a_provider_that_is_down_may_be_tried_again(settings: Settings, free_por
 def test_members_join_from_their_first_bar(warehouse: Warehouse) -> None:
     """A backtest would hold Facebook in 2000."""
     load(warehouse, date(2012, 5, 17), date(2012, 5, 21))
-    sql = "select valid_from from reference.universe_members join reference.instruments using (instrument_id) where symbol = 'FB'"
+    members = "reference.universe_members join reference.instruments using (instrument_id)"
+    sql = f"select valid_from from {members} where symbol = 'FB'"
     assert one(warehouse, sql) == date(2012, 5, 18)
     assert one(warehouse, "select count(*) from reference.universe_members m join reference.instruments i"
                           " using (instrument_id) where i.asset_class = 'index'") == 0  # fmt: skip

@@ -45,10 +45,10 @@ class Seen:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The machine's Chromium, headless; the test is skipped where there is none."""
+    """The machine's Chromium, headless; the test fails where there is none."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
-        pytest.skip("no chromium on this machine")
+        pytest.fail("no chromium on PATH: run tools/chromium.sh")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:

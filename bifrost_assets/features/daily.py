@@ -33,79 +33,106 @@ def daily_features(bars: pl.DataFrame, benchmark: pl.DataFrame) -> pl.DataFrame:
     `bars` (instrument_id, session, close, volume, total_return, available_at) holds one row per instrument and
     session; `benchmark` (session, total_return) is the index. Returns and volatility are fractions, RSI is 0..100.
     `available_at` is when the last of the bars behind a row was known.
+
+    With the instruments one after the other, windows run over the whole column, and those that reach into the
+    instrument before are cut off: a third of the time of grouping each column.
     """
     market = benchmark.select("session", market_return="total_return")
-    panel = bars.sort("instrument_id", "session").join(market, on="session", how="left", maintain_order="left")
-    indexed = panel.with_columns(index=_own((1 + pl.col("total_return").fill_null(0.0)).cum_prod()))
-    features = indexed.select(
-        "instrument_id",
-        "session",
-        _own(_known_at()).alias("available_at"),
-        *(_own(e).alias(n) for n, e in _all().items()),
+    panel = _ordered(bars).join(market, on="session", how="left", maintain_order="left")
+    growth = 1 + pl.col("total_return").fill_null(0.0)
+    indexed = panel.with_columns(index=growth.cum_prod().over("instrument_id"))
+    smoothed = indexed.with_columns(**_parts(pl.col("index"), pl.col("total_return"), pl.col("market_return")))
+    known = _known_at(panel).alias("available_at")
+    return smoothed.select("instrument_id", "session", known, *(e.alias(n) for n, e in _features().items()))
+
+
+def _ordered(bars: pl.DataFrame) -> pl.DataFrame:
+    """`bars` by instrument and session; as they are where they come so."""
+    later = (pl.col("instrument_id") == pl.col("instrument_id").shift(1)) & (
+        pl.col("session") > pl.col("session").shift(1)
     )
-    return features.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in FEATURES)
+    ascending = later | (pl.col("instrument_id") > pl.col("instrument_id").shift(1)).fill_null(True)
+    return bars if bars.select(ascending.all()).item() else bars.sort("instrument_id", "session")
 
 
-def _own(expression: pl.Expr) -> pl.Expr:
-    return expression.over("instrument_id")
+def _whole(rows: int, expression: pl.Expr) -> pl.Expr:
+    """`expression` where the last `rows` rows are of one instrument, else null."""
+    instrument = pl.col("instrument_id")
+    return pl.when(instrument == instrument.shift(rows - 1)).then(expression)
 
 
-def _all() -> dict[str, pl.Expr]:
-    index = pl.col("index")
+def _parts(index: pl.Expr, own: pl.Expr, market: pl.Expr) -> dict[str, pl.Expr]:
+    """What features are put together from, as columns, so that each is computed once."""
+    change = _change(index)
+    both = pl.when(own.is_not_null()).then(market)
+    shares = pl.col("volume") * pl.col("close") / index  # of equal worth: no jump with a split
     return {
-        **{f"return_{n}d": index / index.shift(n) - 1 for n in RETURN_WINDOWS},
+        "gain": _wilder(change.clip(lower_bound=0.0)),
+        "loss": _wilder((-change).clip(lower_bound=0.0)),
+        "mean_21d": index.rolling_mean(MONTH),
+        # grouped: a variance cannot run on from one instrument's levels to another's without losing digits
+        "deviation_21d": index.rolling_std(MONTH).over("instrument_id"),
+        "shares": shares,
+        "shares_mean": shares.rolling_mean(MONTH),
+        "own_mean": own.rolling_mean(YEAR),
+        "market_mean": both.rolling_mean(YEAR),
+        "market_square": (both * both).rolling_mean(YEAR),
+        "product_mean": (own * market).rolling_mean(YEAR),
+    }
+
+
+def _features() -> dict[str, pl.Expr]:
+    index, own = pl.col("index"), pl.col("total_return")
+    return {
+        **{f"return_{n}d": _whole(n + 1, index / index.shift(n) - 1) for n in RETURN_WINDOWS},
         # annualised standard deviation (n - 1) of simple returns; Hull, Options, Futures, and Other Derivatives, 15.4
-        "volatility_21d": pl.col("total_return").rolling_std(MONTH) * YEAR**0.5,
-        "momentum_12_1": index.shift(MONTH) / index.shift(YEAR) - 1,
-        "rsi_14d": _rsi(index),
+        "volatility_21d": _whole(MONTH, own.rolling_std(MONTH) * YEAR**0.5),
+        "momentum_12_1": _whole(YEAR + 1, index.shift(MONTH) / index.shift(YEAR) - 1),
+        "rsi_14d": _whole(RSI_MEMORY + 1, _ratio(100 * pl.col("gain"), pl.col("gain") + pl.col("loss"))),
         "zscore_21d": _zscore(index),
-        "volume_ratio_21d": _volume_ratio(),
-        "beta_252d": _beta(pl.col("total_return"), pl.col("market_return")),
+        "volume_ratio_21d": _whole(MONTH, _ratio(pl.col("shares"), pl.col("shares_mean"))),
+        "beta_252d": _whole(YEAR, _beta()),
     }
 
 
 def _zscore(index: pl.Expr) -> pl.Expr:
     """Distance to the 21-session mean in standard deviations; null where the price did not move."""
-    mean, deviation = index.rolling_mean(MONTH), index.rolling_std(MONTH)
+    mean, deviation = pl.col("mean_21d"), pl.col("deviation_21d")
     return pl.when(deviation > 1e-12 * mean).then((index - mean) / deviation)
 
 
-def _known_at() -> pl.Expr:
-    """The latest available_at among the bars of the longest window."""
-    stamp = pl.col("available_at")
+def _known_at(panel: pl.DataFrame) -> pl.Expr:
+    """The latest available_at among the bars of the longest window: the row's own, unless one was restated."""
+    stamp, instrument = pl.col("available_at"), pl.col("instrument_id")
+    restated = (stamp < stamp.shift(1)) & (instrument == instrument.shift(1))
+    if not panel.select(restated.any()).item():
+        return stamp
     latest = stamp.to_physical().rolling_max(NEEDED_ROWS, min_samples=1)
-    return latest.cast(pl.Datetime("us", "UTC"))
+    return latest.cast(pl.Datetime("us", "UTC")).over("instrument_id")
 
 
-def _rsi(index: pl.Expr) -> pl.Expr:
-    """Wilder's relative strength index (New Concepts in Technical Trading Systems, 1978) over 14 sessions.
+def _change(index: pl.Expr) -> pl.Expr:
+    """Change of the index since the row before; 0 where an instrument begins."""
+    difference = index.diff()
+    return pl.coalesce(_whole(2, pl.when(difference.is_finite()).then(difference)), 0.0)
 
-    Wilder smooths gains and losses with an unending memory (weight 13/14 of the day before), so that the value
-    would depend on where the history starts. Here the memory ends after 252 sessions: taking away the smoothed
-    value of 252 sessions before, times (13/14)^252 = 8e-9, leaves exactly the last 252 terms.
+
+def _wilder(change: pl.Expr) -> pl.Expr:
+    """Wilder's average of gains or losses, from which the relative strength index is made.
+
+    Wilder (New Concepts in Technical Trading Systems, 1978) smooths with an unending memory (weight 13/14 of the day
+    before), so that the value would depend on where the history starts. Here the memory ends after 252 sessions:
+    taking away the smoothed value of 252 sessions before, times (13/14)^252 = 8e-9, leaves exactly the last 252 terms.
     """
-    change = index.diff().fill_null(0.0)
-    gain, loss = (_wilder(e.clip(lower_bound=0.0)) for e in (change, -change))
-    return 100 * gain / (gain + loss)
-
-
-def _wilder(expression: pl.Expr) -> pl.Expr:
-    smooth = expression.ewm_mean(alpha=1 / RSI_SPAN, adjust=False)
+    smooth = change.ewm_mean(alpha=1 / RSI_SPAN, adjust=False)
     return smooth - (1 - 1 / RSI_SPAN) ** RSI_MEMORY * smooth.shift(RSI_MEMORY)
 
 
-def _volume_ratio() -> pl.Expr:
-    """Volume to its 21-session mean, in shares of equal worth: volume x close / index does not jump with a split."""
-    shares = pl.col("volume") * pl.col("close") / pl.col("index")
-    return shares / shares.rolling_mean(MONTH)
+def _beta() -> pl.Expr:
+    """Covariance with the index over its variance (Sharpe 1963), from means over 252 sessions."""
+    together = pl.col("product_mean") - pl.col("own_mean") * pl.col("market_mean")
+    return _ratio(together, pl.col("market_square") - pl.col("market_mean") ** 2)
 
 
-def _beta(own: pl.Expr, market: pl.Expr) -> pl.Expr:
-    """Covariance with the index over its variance (Sharpe 1963), from rolling means over 252 sessions."""
-    together = (own * market).rolling_mean(YEAR) - own.rolling_mean(YEAR) * _where(own, market).rolling_mean(YEAR)
-    alone = (market * market).rolling_mean(YEAR) - market.rolling_mean(YEAR) ** 2
-    return together / alone
-
-
-def _where(own: pl.Expr, market: pl.Expr) -> pl.Expr:
-    return pl.when(own.is_not_null()).then(market)
+def _ratio(above: pl.Expr, below: pl.Expr) -> pl.Expr:
+    return pl.when(below > 0).then(above / below)

@@ -13,31 +13,34 @@ from bifrost_core.errors import ProviderError
 
 PRICES = ("open", "high", "low", "close")
 MEASURES = (*PRICES, "volume")
+KEY = ["symbol", "session"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """Bars apart: `good` in BAR_SCHEMA, one per session; `bad` with a column `reason` as well."""
+    """Bars apart: `good`, one per symbol and session; `bad` with a column `reason` as well."""
 
     good: pl.DataFrame
     bad: pl.DataFrame
 
 
 def sift(bars: pl.DataFrame, sessions: Sequence[date], closed_through: date) -> Sifted:
-    """Keep the bars of one symbol that are possible; name what is wrong with each of the others.
+    """Keep the bars (symbol and BAR_SCHEMA) that are possible; name what is wrong with each of the others.
 
     `sessions` are the exchange's sessions that may appear, `closed_through` the last one whose bar can be known.
-    Raises ProviderError where a column is missing or not of its type.
     """
-    judged = _in_schema(bars).with_columns(reason=_reason(sessions, closed_through))
+    judged = bars.with_columns(reason=_reason(sessions, closed_through))
     possible = judged.filter(pl.col("reason").is_null()).drop("reason")
+    impossible = judged.filter(pl.col("reason").is_not_null())
+    if not possible.select(pl.struct(KEY).is_duplicated().any()).item():
+        return Sifted(possible, impossible)
     again = _repeats(possible)
-    good = possible.filter(again.is_null()).sort("session")
     repeated = possible.with_columns(reason=again).filter(pl.col("reason").is_not_null())
-    return Sifted(good, pl.concat([judged.filter(pl.col("reason").is_not_null()), repeated]))
+    return Sifted(possible.filter(again.is_null()), pl.concat([impossible, repeated]))
 
 
-def _in_schema(bars: pl.DataFrame) -> pl.DataFrame:
+def in_schema(bars: pl.DataFrame) -> pl.DataFrame:
+    """`bars` in BAR_SCHEMA; raises ProviderError where a column is missing or not of its type."""
     if missing := [name for name in BAR_SCHEMA if name not in bars.columns]:
         raise ProviderError(f"the bars have no column {', '.join(missing)}", "The provider changed its format")
     try:
@@ -74,11 +77,11 @@ def _reason(sessions: Sequence[date], closed_through: date) -> pl.Expr:
 
 def _repeats(bars: pl.DataFrame) -> pl.Series:
     """Per row: why its session is there more than once, or null. One of equal rows stays, of different ones none."""
-    kinds = bars.group_by("session").agg(n=pl.struct(pl.all()).n_unique())
-    row = bars.join(kinds, on="session", how="left", maintain_order="left").select(
+    kinds = bars.group_by(KEY).agg(n=pl.struct(pl.all()).n_unique())
+    row = bars.join(kinds, on=KEY, how="left", maintain_order="left").select(
         pl.when(pl.col("n") > 1)
         .then(pl.lit("the session has different bars"))
-        .when(~pl.col("session").is_first_distinct())
+        .when(~pl.struct(KEY).is_first_distinct())
         .then(pl.lit("the session has the same bar twice"))
         .otherwise(pl.lit(None, dtype=pl.String))
         .alias("reason")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,11 @@ import polars as pl
 
 from bifrost_assets.market_data import evidence
 from bifrost_assets.market_data.actions import derive_actions
-from bifrost_assets.market_data.bars import Sifted, sift
-from bifrost_assets.market_data.providers.base import BarProvider, ProviderDown, SymbolBars
+from bifrost_assets.market_data.batch import batch_of
+from bifrost_assets.market_data.providers.base import BarProvider, ProviderDown, SymbolError
 from bifrost_assets.market_data.reference import instrument_ids, update_universe, wanted_symbols
 from bifrost_assets.market_data.vintages import Appended, append_vintages
-from bifrost_core.calendar import Session, cutoff, latest_closed, sessions_between, shift
+from bifrost_core.calendar import cutoff, latest_closed, shift
 from bifrost_core.errors import BifrostError, ProviderError
 
 if TYPE_CHECKING:
@@ -47,15 +48,6 @@ class Loaded:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The good bars of all symbols with ids and payloads (from one session before the window on), and what was held."""
-
-    bars: pl.DataFrame
-    held: tuple[evidence.Held, ...]
-    failed: dict[str, str]
-
-
 def load_bars(
     warehouse: Warehouse, provider: BarProvider, first: date, last: date, run_id: str, now: datetime | None = None
 ) -> Loaded:
@@ -63,22 +55,22 @@ def load_bars(
 
     A symbol that fails is named in the result; raises ProviderError where all of them do, or the window is not over.
     """
-    settings, at = warehouse.settings, now or datetime.now(UTC)
+    settings, at, window = warehouse.settings, now or datetime.now(UTC), (first, last)
     _ensure_over(settings, last, at)
-    fetched = provider.fetch(wanted_symbols(settings), _session_before(settings, first), last)
+    start = shift(settings.exchange, first, -1).session  # actions of `first` are read off the closes of the one before
+    fetched = provider.fetch(wanted_symbols(settings), start, last)
     with warehouse.transaction() as connection:
-        batch = _sift_all(settings, provider, fetched.loaded, instrument_ids(connection), (first, last))
+        batch = batch_of(settings, provider.name, fetched, instrument_ids(connection), start, window)
         payloads = evidence.keep_payloads(connection, provider.name, (one.payload for one in fetched.loaded))
         evidence.quarantine(connection, batch.held, run_id)
-    failed = {**{one.symbol: one.problem for one in fetched.failed}, **batch.failed}
-    if len(failed) == len(wanted_symbols(settings)):
-        raise _all_failed(provider, failed, any(one.is_transient for one in fetched.failed))
-    window = batch.bars.filter(pl.col("session") >= first)
-    appended = append_vintages(warehouse, window, at)
+    if len(batch.failed) == len(wanted_symbols(settings)):
+        raise _all_failed(provider, batch.failed)
+    appended = append_vintages(warehouse, batch.bars.filter(pl.col("session") >= first), at)
     with warehouse.transaction() as connection:
-        actions = _store_actions(connection, batch.bars, provider, (first, last), at)
+        actions = _store_actions(connection, batch.bars, provider, window, at)
         members = update_universe(connection, settings.universe)
     reasons = Counter(reason for held in batch.held for reason in held.rows["reason"])
+    failed = {one.symbol: one.problem for one in batch.failed}
     return Loaded(appended, actions, members, payloads, dict(reasons), failed)
 
 
@@ -92,72 +84,13 @@ def _ensure_over(settings: Settings, last: date, at: datetime) -> None:
         )
 
 
-def _session_before(settings: Settings, first: date) -> date:
-    """The session before `first`, whose closes the corporate actions of `first` are read off."""
-    return shift(settings.exchange, first, -1).session
-
-
-def _all_failed(provider: BarProvider, failed: dict[str, str], may_recover: bool) -> ProviderError:
-    problems = "; ".join(dict.fromkeys(failed.values()))
-    kind = ProviderDown if may_recover else ProviderError
+def _all_failed(provider: BarProvider, failed: Sequence[SymbolError]) -> ProviderError:
+    problems = "; ".join(dict.fromkeys(one.problem for one in failed))
+    kind = ProviderDown if any(one.is_transient for one in failed) else ProviderError
     return kind(
-        f"provider {provider.name!r} has no bars for any of {', '.join(failed)}: {problems}",
-        "Check the network and BIFROST_UNIVERSE, then run the partition again: nothing was changed",
+        f"provider {provider.name!r} has no bars for any of {', '.join(one.symbol for one in failed)}: {problems}",
+        "Check the network and BIFROST_UNIVERSE, then run the partition again: no good row was lost",
     )
-
-
-def _sift_all(
-    settings: Settings,
-    provider: BarProvider,
-    loaded: tuple[SymbolBars, ...],
-    ids: dict[str, int],
-    window: tuple[date, date],
-) -> _Batch:
-    sessions = sessions_between(settings.exchange, _session_before(settings, window[0]), window[1])
-    frames, held, failed = [], [], {}
-    for one in loaded:
-        try:
-            if one.symbol not in ids:
-                raise ProviderError(
-                    f"{one.symbol} is not in reference.instruments", "Materialize reference/instruments first"
-                )
-            sifted = sift(one.bars, [s.session for s in sessions], window[1])
-        except ProviderError as error:
-            failed[one.symbol] = str(error)
-            continue
-        bad = sifted.bad.filter((pl.col("session") >= window[0]) | pl.col("session").is_null())
-        if not bad.is_empty():
-            held.append(evidence.Held(one.symbol, bad, provider.name, one.payload.sha256))
-        if problem := _nothing_for(one, sifted, window):
-            failed[one.symbol] = problem
-        frames.append(
-            sifted.good.with_columns(
-                instrument_id=pl.lit(ids[one.symbol], dtype=pl.Int32),
-                provider=pl.lit(provider.name),
-                payload_sha256=pl.lit(one.payload.sha256),
-            )
-        )
-    return _Batch(_with_available_at(settings, sessions, frames), tuple(held), failed)
-
-
-def _nothing_for(one: SymbolBars, sifted: Sifted, window: tuple[date, date]) -> str | None:
-    """Why a listed symbol has no bar of the window's last session, or None where it has, or was not listed yet."""
-    if one.listed_from is not None and window[1] < one.listed_from:
-        return None
-    if window[1] in sifted.good["session"]:
-        return None
-    if not sifted.bad.filter(pl.col("session") == window[1]).is_empty():
-        return f"the bar of {one.symbol} for {window[1]} is in quarantine: see quarantine.rows for the reason"
-    return f"the answer for {one.symbol} has no bar for {window[1]}: it was not traded, or the provider is late"
-
-
-def _with_available_at(settings: Settings, sessions: tuple[Session, ...], frames: list[pl.DataFrame]) -> pl.DataFrame:
-    lag = timedelta(minutes=settings.availability_lag_minutes)
-    known = pl.DataFrame(
-        {"session": [s.session for s in sessions], "available_at": [s.close_at + lag for s in sessions]},
-        schema={"session": pl.Date, "available_at": pl.Datetime("us", "UTC")},
-    )
-    return pl.concat(frames).join(known, on="session", how="left") if frames else pl.DataFrame()
 
 
 def _store_actions(

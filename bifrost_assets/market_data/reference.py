@@ -39,15 +39,16 @@ LEFT = """
 """
 JOINED = """
     insert into reference.universe_members (universe, instrument_id, valid_from)
-    select %(universe)s, i.instrument_id, min(b.session)
+    select %(universe)s, i.instrument_id, b.session
     from reference.instruments i
-    join raw.daily_bars b using (instrument_id)
+    cross join lateral (
+        select session from raw.daily_bars where instrument_id = i.instrument_id order by session limit 1
+    ) b
     where i.symbol = any(%(symbols)s)
         and not exists (
             select from reference.universe_members m
             where m.universe = %(universe)s and m.instrument_id = i.instrument_id and m.valid_to is null
         )
-    group by i.instrument_id
     on conflict do nothing
 """
 

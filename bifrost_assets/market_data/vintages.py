@@ -53,12 +53,11 @@ def append_vintages(warehouse: Warehouse, bars: pl.DataFrame, ingested_at: datet
     """Store what is new in `bars` (SCHEMA without ingested_at, one row per instrument and session), in one transaction.
 
     A first vintage keeps its `available_at`; a revision was not known before it was stored, so its is not earlier than
-    `ingested_at` (default: now). Works year by year: memory is bounded by the largest year, whatever the history.
+    `ingested_at` (default: now). Raises ValueError for two rows with one key. Works year by year, so that memory is
+    bounded by the largest year, whatever the history.
     """
     if bars.is_empty():
         return Appended()
-    if bars.select(pl.struct(KEY).is_duplicated().any()).item():
-        raise ValueError("bars hold an instrument's session more than once: sift them first")
     at = ingested_at or datetime.now(UTC)
     total = Appended()
     with warehouse.transaction() as connection:
@@ -72,7 +71,11 @@ def _complete(bars: pl.DataFrame, at: datetime) -> pl.DataFrame:
     """`bars` with every column of the table, in key order (which is how the primary key is filled fastest)."""
     missing = pl.lit(None, dtype=pl.Float64)
     adjusted = pl.col("vendor_adj_close") if "vendor_adj_close" in bars.columns else missing
-    return bars.with_columns(ingested_at=pl.lit(at), vendor_adj_close=adjusted).select(*SCHEMA).cast(SCHEMA).sort(KEY)
+    whole = bars.with_columns(ingested_at=pl.lit(at), vendor_adj_close=adjusted).select(*SCHEMA).cast(SCHEMA).sort(KEY)
+    again = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in KEY)
+    if whole.select(again.any()).item():
+        raise ValueError("bars hold an instrument's session more than once: sift them first")
+    return whole
 
 
 def _append(warehouse: Warehouse, connection: psycopg.Connection, bars: pl.DataFrame, at: datetime) -> Appended:

@@ -123,7 +123,7 @@ def _targets(
 def contributions(own: Mapping[str, float], weight: Decimal) -> dict[str, str]:
     """Each strategy's part of `weight`, as decimal text that adds up to it: `own` parts, scaled as limits did."""
     total = sum(own.values())
-    scale = float(weight) / total if total else 1.0
+    scale = min(max(float(weight) / total, 0.0), 1.0) if total else 1.0
     scaled = {name: Decimal(repr(part * scale)).quantize(WEIGHT, ROUND_DOWN) + 0 for name, part in own.items()}
     if scaled:
         largest = max(sorted(scaled), key=lambda name: abs(scaled[name]))

@@ -137,3 +137,22 @@ def test_features_see_only_the_past() -> None:
     """Look-ahead in a feature makes every backtest a lie."""
     recent = BARS.filter(pl.col("session") > date(2011, 1, 1))
     assert look_ahead(lambda bars: features_of(bars, "SPX"), recent, sampled(recent["session"].to_list(), 8)).is_empty()
+
+
+def test_instruments_do_not_reach_into_each_other() -> None:
+    """Windows run over the column of all instruments: one's last prices must not be another's past, nor its garbage."""
+    alone = features(AAPL)
+    wild = AAPL.with_columns(
+        instrument_id=pl.lit(0, pl.Int32),
+        total_return=pl.when(pl.int_range(pl.len()) % 500 == 499)
+        .then(float("nan"))
+        .otherwise(pl.col("total_return") * 3),
+    )
+    beside = features(
+        pl.concat([STOCKS.filter(pl.col("symbol") == "MSFT"), AAPL, wild]).sample(fraction=1, shuffle=True, seed=1)
+    )
+    ours = beside.filter(pl.col("instrument_id") == 1)
+    assert ours["session"].to_list() == alone["session"].to_list()
+    for name in FEATURES:
+        assert ours[name].is_null().to_list() == alone[name].is_null().to_list(), name
+        assert (ours[name] - alone[name]).abs().max() < 1e-9, name

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bifrost_assets.market_data.bars import sift
+from bifrost_assets.market_data.bars import in_schema, sift
 from bifrost_assets.market_data.providers.base import BAR_SCHEMA
 from bifrost_core.errors import ProviderError
 
 DAY = date(2013, 2, 15)  # a Friday; Monday the 18th was a holiday
+SCHEMA = {"symbol": pl.String, **BAR_SCHEMA}
 SESSIONS = [date(2013, 2, 14), DAY, date(2013, 2, 19), date(2013, 2, 20)]
 GOOD = {
+    "symbol": "IBM",
     "session": DAY,
     "open": 10.0,
     "high": 12.0,
@@ -28,7 +30,7 @@ GOOD = {
 
 
 def frame(*rows: dict[str, object]) -> pl.DataFrame:
-    return pl.DataFrame([GOOD | row for row in rows], schema=BAR_SCHEMA)
+    return pl.DataFrame([GOOD | row for row in rows], schema=SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +86,15 @@ def test_a_bad_row_does_not_condemn_a_good_one_of_its_session() -> None:
 def test_a_changed_format_is_said() -> None:
     """A renamed column would be a KeyError from somewhere inside polars."""
     with pytest.raises(ProviderError, match="no column close"):
-        sift(frame({}).drop("close"), SESSIONS, DAY)
+        in_schema(frame({}).drop("close"))
     with pytest.raises(ProviderError, match="not numbers and dates"):
-        sift(frame({}).with_columns(close=pl.lit("eleven")), SESSIONS, DAY)
+        in_schema(frame({}).with_columns(close=pl.lit("eleven")))
 
 
 values = st.one_of(st.none(), st.floats(-10, 100), st.sampled_from([nan, inf, 0.0, 10.0]))
 rows = st.fixed_dictionaries(
     {name: values for name in BAR_SCHEMA if name != "session"}
+    | {"symbol": st.sampled_from(["IBM", "MSFT"])}
     | {"session": st.one_of(st.none(), st.integers(0, 9).map(lambda n: DAY + timedelta(days=n)))}
 )
 
@@ -99,11 +102,11 @@ rows = st.fixed_dictionaries(
 @given(st.lists(rows, max_size=12))
 def test_every_row_is_good_or_bad_never_both_or_neither(drawn: list[dict[str, object]]) -> None:
     """A row that fits no rule would vanish: nothing may be dropped silently."""
-    sifted = sift(pl.DataFrame(drawn, schema=BAR_SCHEMA), SESSIONS, SESSIONS[-1])
+    sifted = sift(pl.DataFrame(drawn, schema=SCHEMA), SESSIONS, SESSIONS[-1])
     assert sifted.good.height + sifted.bad.height == len(drawn)
     assert sifted.bad["reason"].null_count() == 0
     assert sifted.good["session"].is_in(SESSIONS).all()
-    assert sifted.good["session"].is_unique().all()
+    assert sifted.good.select(pl.struct("symbol", "session").is_unique().all()).item()
     good = sifted.good
     assert (good["low"] > 0).all()
     assert (good["high"] >= good["low"]).all()

@@ -33,7 +33,8 @@ def test_every_session_since_the_listing_is_there_and_none_is_refused(symbol: st
     """A gap or a refused row in the demo's data would show up as a failed check of a healthy system."""
     [one] = PROVIDER.fetch([symbol], FIRST, LAST).loaded
     sessions = [s.session for s in sessions_between("XNYS", max(FIRST, listed_from), LAST)]
-    assert sift(one.bars, sessions, LAST).good["session"].to_list() == sessions
+    bars = one.bars.with_columns(symbol=pl.lit(symbol))
+    assert sift(bars, sessions, LAST).good["session"].to_list() == sessions
     assert one.listed_from == listed_from
 
 

@@ -26,6 +26,4 @@ class Stamp:
         """`frame` with columns code_version and dagster_run_id added."""
         import polars as pl
 
-        return frame.with_columns(
-            code_version=pl.lit(self.code_version), dagster_run_id=pl.lit(self.dagster_run_id)
-        )
+        return frame.with_columns(code_version=pl.lit(self.code_version), dagster_run_id=pl.lit(self.dagster_run_id))

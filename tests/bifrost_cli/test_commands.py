@@ -65,7 +65,7 @@ def test_life_of_a_server(bifrost: Run, home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "variables", "says"),
     [
-        (["config"], {"BIFROST_PROVIDER": "bloomberg"}, "setting 'provider' is wrong"),
+        (["config"], {"BIFROST_PROVIDER": "../evil"}, "setting 'provider' is wrong"),
         (["db", "migrate"], {"BIFROST_DATABASE_URL": "postgresql://x:y@127.0.0.1:1/z"}, "Check the address"),
         (["db", "start"], {"BIFROST_DATABASE_URL": "postgresql://x:y@127.0.0.1:1/z"}, "not ours to start or stop"),
         (["db", "start"], {"BIFROST_HOME": "/dev/null/home"}, "/dev/null/home"),

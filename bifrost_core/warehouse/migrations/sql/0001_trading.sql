@@ -52,9 +52,11 @@ create table trading.batch_intake (
 );
 comment on table trading.batch_intake is 'What the daemon did with a batch: accepted (orders are being planned), worked (all planned orders decided) or quarantined with the reason; nothing is traded from a quarantined batch.';
 
+-- orders and order_events have no foreign keys: only the functions of revision 0002 write them, in the transaction that
+-- reads the account and writes the order, and the two checks cost every durable intent a tenth of its time.
 create table trading.orders (
     client_order_id text primary key,
-    account         text not null references trading.accounts,
+    account         text not null,
     batch_id        uuid not null,
     symbol          text not null,
     side            text not null check (side in ('buy', 'sell')),
@@ -76,7 +78,7 @@ comment on table trading.orders is 'One row per intent, the fold of its events. 
 
 create table trading.order_events (
     event_seq       bigint generated always as identity primary key,
-    client_order_id text not null references trading.orders,
+    client_order_id text not null,
     account         text not null,
     kind            text not null,
     ord_status      text not null,

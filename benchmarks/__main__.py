@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,9 @@ def main(names: list[str]) -> int:
     if unknown := sorted(set(names) - set(NAMES)):
         print(f"no benchmark named {', '.join(unknown)}. Choose from {', '.join(NAMES)}", file=sys.stderr)
         return 2
+    for setting in [name for name in os.environ if name.startswith("BIFROST_")]:
+        del os.environ[setting]  # nothing of the person who measures, least of all their database
+    os.environ["BIFROST_TOML"] = os.devnull
     results: list[Result] = []
     for name in names or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ from bifrost_core.calendar import Session, all_sessions, latest_closed
 from bifrost_core.settings import Settings
 from bifrost_core.warehouse.warehouse import Warehouse
 
-BARS = dg.AssetKey(["raw", "daily_bars"])
+TARGETS = dg.AssetKey(["signals", "targets"])
 ORDERS = dg.AssetKey(["trading", "orders"])
 GRACE = timedelta(minutes=30)  # the schedule comes first; the sensor is for what it missed
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -89,7 +89,8 @@ def new_session_available(settings: Settings, *, running: bool) -> dg.SensorDefi
         if context.instance.get_runs(dg.RunsFilter(job_name=nightly.name, statuses=BUSY), limit=1):
             return dg.SkipReason(f"{len(missing)} sessions are missing, and a nightly run is on its way")
         first, last = missing[0].isoformat(), missing[-1].isoformat()
-        key = f"{first}..{last}"
+        tried = context.instance.get_runs_count(dg.RunsFilter(job_name=nightly.name))
+        key = f"{first}..{last}@{tried}"  # Dagster runs a key once, also if it failed: each attempt is a new one
         if first == last:
             return dg.RunRequest(run_key=key, partition_key=first)
         return dg.RunRequest(run_key=key, tags={RANGE_START: first, RANGE_END: last})
@@ -100,8 +101,11 @@ def new_session_available(settings: Settings, *, running: bool) -> dg.SensorDefi
 def missing_sessions(
     instance: dg.DagsterInstance, settings: Settings, provider: BarProvider, now: datetime
 ) -> list[date]:
-    """Partitions after the last one loaded, up to the provider's newest; all of them where none is loaded."""
-    loaded = instance.get_materialized_partitions(BARS)
+    """Partitions after the last one that came to targets, up to the provider's newest; all of them where none did.
+
+    A night that loaded bars and failed later has no targets: it is missing.
+    """
+    loaded = instance.get_materialized_partitions(TARGETS)
     lag = timedelta(minutes=settings.availability_lag_minutes)
     due = latest_closed(settings.exchange, now, lag + GRACE).session
     newest = min(provider.latest_session(now), due).isoformat()

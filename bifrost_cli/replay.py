@@ -91,8 +91,9 @@ class Replay:
 
     def _batch(self, session: Session) -> str:
         row = self._one(
-            "select batch_id::text from signals.target_batches where account = %s and valid_from <= %s"
-            " and valid_until >= %s order by created_at desc limit 1",
+            "select b.batch_id::text from signals.target_batches b left join trading.batch_intake i using (batch_id)"
+            " where b.account = %s and b.valid_from <= %s and b.valid_until >= %s"
+            " order by (i.status = 'worked') is true desc, b.created_at desc limit 1",
             (self.settings.account, session.open_at, session.close_at),
         )
         if row is None:

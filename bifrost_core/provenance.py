@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+SOURCES = ("bifrost_core", "bifrost_assets", "execution_daemon", "dbt_project/models", "dbt_project/macros")
+SOURCE_KINDS = frozenset({".py", ".sql", ".yml"})
+
+
 def sha256(data: bytes) -> str:
     """Hex SHA-256."""
     return hashlib.sha256(data).hexdigest()
@@ -74,24 +78,37 @@ def _column_bytes(column: pl.Series) -> bytes:
 
 @cache
 def code_version() -> str:
-    """The commit that runs, `+dirty` when the tree differs from it or has new files; outside a checkout the version.
+    """The commit that runs; with `+dirty.<hash of the sources>` where the tree differs from it or has new files.
 
-    `BIFROST_CODE_VERSION` overrides it (images without a .git folder).
+    Outside a checkout the package's version and the hash. `BIFROST_CODE_VERSION` overrides it.
     """
     if named := os.environ.get("BIFROST_CODE_VERSION"):
         return named
     root = Path(__file__).resolve().parent.parent
-    if (root / ".git").exists():
-        described = _git(root, "describe", "--always", "--abbrev=12", "--exclude=*")
-        if described:
-            return described + ("+dirty" if _git(root, "status", "--porcelain") else "")
+    commit = _git(root, "describe", "--always", "--abbrev=12", "--exclude=*") if (root / ".git").exists() else None
+    if commit is None:
+        return f"{_package_version()}+{_sources(root)}"
+    return commit if _git(root, "status", "--porcelain") == "" else f"{commit}+dirty.{_sources(root)}"
+
+
+def _package_version() -> str:
     try:
         return version("bifrost-trader")
     except PackageNotFoundError:
         return "unknown"
 
 
-def _git(root: Path, *args: str) -> str:
+def _sources(root: Path) -> str:
+    """Eight hex digits of the hash of every source file that results depend on."""
+    files = (path for package in SOURCES for path in (root / package).rglob("*") if path.suffix in SOURCE_KINDS)
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def _git(root: Path, *args: str) -> str | None:
+    """What git says; None where it cannot."""
     try:
         done = subprocess.run(
             ["git", "--no-optional-locks", "-C", str(root), *args],
@@ -101,5 +118,5 @@ def _git(root: Path, *args: str) -> str:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return None
     return done.stdout.strip()

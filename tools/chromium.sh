@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # The page tests drive Debian's chromium: installs it by apt where no chromium is on PATH.
 set -euo pipefail
-command -v chromium >/dev/null && exit 0
+for name in chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null; then exit 0; fi
+done
 
 why="the page tests need chromium on PATH"
 command -v apt-get >/dev/null || { echo "bifrost: $why, and there is no apt-get here. Install it" >&2; exit 1; }

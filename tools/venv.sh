@@ -17,7 +17,7 @@ find_python() {
     die "no Python 3.11, 3.12 or 3.13 found as ${PYTHON:-python3, python3.13, python3.12 or python3.11}. Install one, or run make PYTHON=/path/to/python3"
 }
 
-if ! suitable .venv/bin/python; then
+if ! { suitable .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
     python=$(find_python)
     echo "Making .venv with $("$python" --version)"
     rm -rf .venv

@@ -7,6 +7,7 @@ from bifrost_assets.compliance.report import LIMIT_DECISIONS, ORDER_AUDIT_TRAIL,
 from bifrost_assets.owners import Owner
 from bifrost_assets.partitions import SESSIONS, window_of
 from bifrost_assets.stamp import Stamp
+from bifrost_core.calendar import shift
 from bifrost_core.warehouse.warehouse import Warehouse
 
 SESSION_CALENDAR = dg.AssetKey(["reference", "sessions"])
@@ -52,8 +53,9 @@ def limit_decisions(
 
 
 def _published(context: dg.AssetExecutionContext, warehouse: Warehouse, report: Report) -> dg.MaterializeResult[None]:
-    window = window_of(context)
-    done = publish(warehouse, report, window.first, window.last, Stamp.of(context.run_id))
+    window, exchange = window_of(context), warehouse.settings.exchange
+    first = shift(exchange, window.first, -1).session  # what came after its report was written, such as a late expiry
+    done = publish(warehouse, report, first, window.last, Stamp.of(context.run_id))
     counts = {"dagster/row_count": done.rows, "sessions_reported": done.sessions, "files": len(done.files)}
     folder = dg.MetadataValue.path(str(warehouse.settings.artifacts / FOLDER))
     return dg.MaterializeResult(metadata={**counts, "folder": folder})

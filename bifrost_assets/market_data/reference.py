@@ -39,7 +39,9 @@ LEFT = """
 """
 JOINED = """
     insert into reference.universe_members (universe, instrument_id, valid_from)
-    select %(universe)s, i.instrument_id, b.session
+    select %(universe)s, i.instrument_id, greatest(b.session, (  -- greatest skips null: who never left has no end
+        select max(m.valid_to) from reference.universe_members m
+        where m.universe = %(universe)s and m.instrument_id = i.instrument_id))
     from reference.instruments i
     cross join lateral (
         select session from raw.daily_bars where instrument_id = i.instrument_id order by session limit 1

@@ -109,8 +109,7 @@ def _refusals(
         for name, number in (("weight", t.target_weight), ("reference price", t.reference_price)):
             if not number.is_finite():
                 yield Refusal(BatchCode.NOT_FINITE, f"{name} of {t.symbol} is {number}")
-    if (digest := _hash(batch)) != batch.content_hash:
-        yield Refusal(BatchCode.HASH_MISMATCH, f"content hashes to {digest}, the batch says {batch.content_hash}")
+    yield from _hash_refusals(batch)
     for t in targets:
         if t.reference_price <= 0:
             yield Refusal(BatchCode.PRICE_INVALID, f"reference price of {t.symbol} is {t.reference_price}")
@@ -126,6 +125,16 @@ def _refusals(
         yield Refusal(
             BatchCode.GROSS_JUMP, f"gross weight moves by {jump:f} against the last batch, {max_jump:f} allowed"
         )
+
+
+def _hash_refusals(batch: TargetBatch) -> Iterator[Refusal]:
+    try:
+        digest = _hash(batch)
+    except (TypeError, ValueError, AttributeError) as error:  # content that no pipeline of ours wrote
+        yield Refusal(BatchCode.HASH_MISMATCH, f"content cannot be hashed: {error}")
+        return
+    if digest != batch.content_hash:
+        yield Refusal(BatchCode.HASH_MISMATCH, f"content hashes to {digest}, the batch says {batch.content_hash}")
 
 
 def _hash(batch: TargetBatch) -> str:

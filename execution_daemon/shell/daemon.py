@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -49,12 +49,14 @@ class Daemon:
         self.is_ready = False
         self._reached = reached
         self._parts: _Parts | None = None
+        self._store: Store | None = None
         self._is_reconciling = False
 
     async def run(self) -> None:
         """Lead, load, reconcile, trade. Ends only by an error or by being cancelled; releases the lease either way."""
         store = Store(await connect(self.settings), self.settings, f"{socket.gethostname()}:{os.getpid()}")
         store.broker = self.broker.name
+        self._store = store
         try:
             await self._lead(store)
             await self._start(store)
@@ -140,8 +142,10 @@ class Daemon:
             await self._catch_up_and_compare()
 
     async def _catch_up_and_compare(self) -> None:
-        with contextlib.suppress(BrokerError):
+        try:
             await self._reconcile()
+        except BrokerError as error:
+            log.warning("cannot reconcile: %s", error)
 
     async def _reconciliations(self) -> None:
         """The first one as soon as the broker answers, then one every `reconcile_seconds`."""
@@ -176,9 +180,15 @@ class Daemon:
         async with await connect(self.settings) as bell:
             with store_failures():
                 await bell.execute(f"listen {CHANNEL}")
+            told = ""
             while True:
-                with contextlib.suppress(BrokerError):
+                try:
                     await self.inbox.ask(self._tick)
+                    told = ""
+                except BrokerError as error:
+                    if str(error) != told:
+                        log.error("batches wait: %s", error)
+                    told = str(error)
                 await _ring(bell, self.settings.poll_seconds)
 
     async def _tick(self) -> datetime:
@@ -214,7 +224,12 @@ class Daemon:
 
     async def kill(self, scope: str, key: str, engaged: bool, reason: str, actor: str) -> None:
         """Engage or release a kill switch: read in the transaction of every intent from now on."""
-        await self.parts.store.set_kill_switch(scope, key, engaged, reason, actor, self.clock.now())
+        if self._store is None:
+            raise BrokerError(
+                "the warehouse is not connected yet", "Run `bifrost db start`; no order is sent without it"
+            )
+        at = self.clock.now() if self.clock.last else datetime.now(UTC)
+        await self._store.set_kill_switch(scope, key, engaged, reason, actor, at)  # needs no lease and no broker
         log.warning("kill switch %s %s %s by %s: %s", scope, key, "engaged" if engaged else "released", actor, reason)
 
     async def unblock(self, symbol: str, actor: str) -> bool:
@@ -240,8 +255,9 @@ class Daemon:
             "market_time": _iso(self.clock.last),
         }
         if self._parts is None:
+            switches = await self._store.kill_switches() if self._store else []
             return {**base, "epoch": 0, "open_orders": 0, "unknown_orders": 0, "pending_batches": 0,
-                    "last_reconciliation": None, "kill_switches": [], "blocked_symbols": []}  # fmt: skip
+                    "last_reconciliation": None, "kill_switches": switches, "blocked_symbols": []}  # fmt: skip
         store, book = self._parts.store, self._parts.keeper.book
         return {
             **base,

@@ -7,7 +7,7 @@ import logging
 import time
 from functools import partial
 
-from bifrost_core.trading.orders import ExecType, OrderEvent, OrdStatus, Ticket
+from bifrost_core.trading.orders import BlockCode, ExecType, OrderEvent, OrdStatus, Ticket
 from execution_daemon.brokers.port import (
     Broker,
     BrokerOrder,
@@ -27,6 +27,7 @@ from execution_daemon.shell.inbox import Inbox
 
 log = logging.getLogger("bifrost.daemon.sender")
 SENDERS, LOOKERS = 8, 4
+SETTLE_SECONDS = 1.0  # a request whose answer did not come may still be on its way to the broker: absent is asked twice
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # the last one for ever after
 
 
@@ -71,19 +72,30 @@ class Sender:
 
     async def send(self, key: str) -> None:
         """Send one order once; silence becomes NO_ANSWER, and only the broker's refusal a rejection."""
-        ticket = self.keeper.book.orders[key].ticket
+        order = self.keeper.book.orders.get(key)
+        if order is None or order.status is not OrdStatus.PENDING_NEW:
+            return  # a report overtook the resend: there is nothing to ask for any more
+        ticket = order.ticket
         self.keeper.reached(FailPoint.INTENT_COMMITTED)
         if objection := await self._objection(ticket):
             event = OrderEvent(ExecType.CANCELED, self.keeper.clock.now(), text=f"not sent: {objection}")
         else:
             event = await self._ask_broker(ticket)
             self.keeper.reached(FailPoint.ORDER_SENT)
-        await self.inbox.put(partial(self.keeper.apply, Reported(key, event)))
+        await self.inbox.put(partial(self._hear, Reported(key, event)))
+
+    async def _hear(self, reported: Reported) -> None:
+        """The order may have ended and been let go of in the meantime: it is read again then."""
+        await self.keeper.hear(reported)
 
     async def _objection(self, ticket: Ticket) -> str:
         """Why an order that was committed must not leave any more; empty if it may."""
         if self.keeper.clock.now() >= ticket.valid_until:
             return "its target is no longer valid"
+        blocked = self.keeper.book.blocked
+        cause = blocked.get(ticket.symbol) or blocked.get("*")
+        if cause is not None and cause.code != BlockCode.SEND_UNPROVEN:
+            return f"{ticket.symbol} is blocked: {cause.code}"
         if await self.keeper.store.is_order_killed(ticket.client_order_id):
             return "a kill switch was engaged since"
         return ""
@@ -105,24 +117,32 @@ class Sender:
         attempt = 0
         while (order := self.keeper.book.orders.get(key)) and order.status is OrdStatus.UNKNOWN:
             try:
-                async with asyncio.timeout(self.timeout_seconds):
-                    await self._resolve(key)
+                state = await self._find(key)
+                if state is None:
+                    await asyncio.sleep(SETTLE_SECONDS)
+                    state = await self._find(key)
+                await self._conclude(key, state)
                 return
             except (TimeoutError, OSError, BrokerUnclear) as error:
                 log.warning("order %s is unknown and the broker does not answer: %s", key, error)
                 await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
                 attempt += 1
 
-    async def _resolve(self, key: str) -> None:
-        state = await self.broker.find(key)
+    async def _find(self, key: str) -> BrokerOrderState | None:
+        async with asyncio.timeout(self.timeout_seconds):
+            return await self.broker.find(key)
+
+    async def _conclude(self, key: str, state: BrokerOrderState | None) -> None:
         if state is None:
             await self.inbox.put(partial(self._absent, key))
             return
-        fills = await self.broker.fills(state.submitted_at)
+        async with asyncio.timeout(self.timeout_seconds):
+            fills = await self.broker.fills(state.submitted_at)
         await self.inbox.put(partial(self._found, state, [f for f in fills if f.client_order_id == key]))
 
     async def _absent(self, key: str) -> None:
-        if self.keeper.book.orders[key].status is not OrdStatus.UNKNOWN:
+        order = self.keeper.book.orders.get(key)
+        if order is None or order.status is not OrdStatus.UNKNOWN:
             return  # something else has answered since
         may_resend = not await self.keeper.store.is_order_killed(key)
         await self.keeper.apply(ProvenAbsent(key, self.keeper.clock.now(), may_resend))
@@ -132,4 +152,4 @@ class Sender:
         key = state.client_order_id
         events = [known_event(state), *(e for f in fills if (e := event_of(f))), state_event(state, state.updated_at)]
         for event in events:
-            await self.keeper.apply(Reported(key, event))
+            await self.keeper.hear(Reported(key, event))

@@ -14,7 +14,7 @@ from bifrost_assets.market_data.providers import provider_of
 from bifrost_core.settings import load_settings
 from bifrost_core.warehouse.warehouse import Warehouse
 
-BARS = automation.BARS
+BARS = dg.AssetKey(["raw", "daily_bars"])
 
 
 def tick(at: str) -> dg.RunRequest | dg.SkipReason:
@@ -75,7 +75,7 @@ def test_live_data_runs_by_itself_and_sample_data_when_asked(provider: str, runn
 
 def report(instance: dg.DagsterInstance, *days: str) -> None:
     for day in days:
-        instance.report_runless_asset_event(dg.AssetMaterialization(BARS, partition=day))
+        instance.report_runless_asset_event(dg.AssetMaterialization(automation.TARGETS, partition=day))
 
 
 def test_the_catch_up_asks_for_the_sessions_after_the_last_loaded_one() -> None:
@@ -104,6 +104,28 @@ def new_session_tick(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipRea
     sensor = automation.new_session_available(settings, running=True)
     context = dg.build_sensor_context(instance=instance, resources={"provider": provider_of(settings)})
     return sensor(context)  # type: ignore[return-value]
+
+
+def test_a_night_that_failed_after_its_bars_is_missing() -> None:
+    """Bars come first: asked for them, the sensor would call a night without targets done."""
+    settings = load_settings()
+    instance = dg.DagsterInstance.ephemeral()
+    report(instance, "2013-02-19")
+    instance.report_runless_asset_event(dg.AssetMaterialization(BARS, partition="2013-02-20"))
+    now = datetime(2013, 2, 21, 12, tzinfo=UTC)
+    assert missing_sessions(instance, settings, provider_of(settings), now) == [date(2013, 2, 20)]
+
+
+def test_a_failed_catch_up_is_tried_again() -> None:
+    """Dagster never runs a run key twice: with the same key one failure would be the last attempt."""
+    instance = dg.DagsterInstance.ephemeral()
+    report(instance, "2013-02-28")
+    first = new_session_tick(instance)
+    instance.add_run(dg.DagsterRun(job_name="nightly", status=dg.DagsterRunStatus.FAILURE))
+    second = new_session_tick(instance)
+    assert isinstance(first, dg.RunRequest)
+    assert isinstance(second, dg.RunRequest)
+    assert first.run_key != second.run_key
 
 
 def test_missing_sessions_become_one_run() -> None:

@@ -150,19 +150,24 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_code_version_of_a_checkout(checkout: Path) -> None:
     """A row made by changed code must not claim to be the commit's."""
     git(checkout, "init", "-q")
-    assert code_version.__wrapped__() == provenance.version("bifrost-trader")  # no commit yet
+    assert code_version.__wrapped__().startswith(provenance.version("bifrost-trader") + "+")  # no commit yet
     git(checkout, "add", ".")
     git(checkout, "commit", "-qm", "x")
     clean = code_version.__wrapped__()
     assert len(clean) == 12
-    (checkout / "strategy.py").write_text("new")
-    assert code_version.__wrapped__() == clean + "+dirty"
+    source = checkout / "bifrost_core" / "strategy.py"
+    source.parent.mkdir(exist_ok=True)
+    source.write_text("new")
+    dirty = code_version.__wrapped__()
+    assert dirty.startswith(clean + "+dirty.")
+    source.write_text("newer")
+    assert code_version.__wrapped__() not in {clean, dirty}
 
 
 def test_code_version_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image without git, or with a .git it may not read, still has to run."""
     (checkout / ".git").mkdir()
     monkeypatch.setenv("PATH", "")
-    assert code_version.__wrapped__() == provenance.version("bifrost-trader")
+    assert code_version.__wrapped__().startswith(provenance.version("bifrost-trader") + "+")
     monkeypatch.setenv("BIFROST_CODE_VERSION", "image-7")
     assert code_version.__wrapped__() == "image-7"

@@ -20,7 +20,7 @@ from tests.ports import free_port
 
 SESSIONS = 3
 PORTS = ("dagster", "streamlit", "mlflow", "dbt_docs", "daemon", "paper_exchange")
-COUNTED = (
+COMPARED = (
     "raw.daily_bars",
     "raw.daily_bars_superseded",
     "raw.corporate_actions",
@@ -53,8 +53,8 @@ class Shop:
     environment: dict[str, str]
     first: str
     second: str
-    counts_first: dict[str, int]
-    counts_second: dict[str, int]
+    first_contents: dict[str, tuple[int, str]]
+    second_contents: dict[str, tuple[int, str]]
 
     def read(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with connect(self.settings, Role.READER) as connection:
@@ -76,15 +76,18 @@ def bifrost(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "bifrost_cli.main", *arguments]
 
 
-def counts(settings: Settings) -> dict[str, int]:
+def contents(settings: Settings) -> dict[str, tuple[int, str]]:
+    """Rows of each table, and the hash of all that is in them."""
     with connect(settings, Role.READER) as connection:
-        return {table: _count(connection, table) for table in COUNTED}
+        return {table: _content(connection, table) for table in COMPARED}
 
 
-def _count(connection: psycopg.Connection, table: str) -> int:
-    row = connection.execute(f"select count(*) from {table}").fetchone()  # names from COUNTED only
+def _content(connection: psycopg.Connection, table: str) -> tuple[int, str]:
+    name, _, where = table.partition(" where ")
+    every = f"select count(*), coalesce(md5(string_agg(md5(t::text), '' order by t::text)), '') from {name} t"
+    row = connection.execute(every + (f" where {where}" if where else "")).fetchone()  # names from COMPARED only
     assert row is not None
-    return int(row[0])
+    return int(row[0]), str(row[1])
 
 
 def _demo(environment: dict[str, str]) -> str:
@@ -110,8 +113,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     first = _demo(environment)
     embedded.start(settings.home, settings.secrets)
     try:
-        counts_first = counts(settings)
+        first_contents = contents(settings)
         second = _demo(environment)
-        yield Shop(settings, environment, first, second, counts_first, counts(settings))
+        yield Shop(settings, environment, first, second, first_contents, contents(settings))
     finally:
         embedded.stop(settings.home)

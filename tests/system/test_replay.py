@@ -25,8 +25,8 @@ def ledger(shop: Shop, sql: str) -> list[tuple[object, ...]]:
 
 def test_the_demo_trades_and_says_so(shop: Shop) -> None:
     """Without it a demo that traded nothing would pass every comparison of nothing with nothing."""
-    assert shop.counts_first["trading.fills"] > 0
-    assert shop.counts_first["trading.orders"] >= 5
+    assert shop.first_contents["trading.fills"][0] > 0
+    assert shop.first_contents["trading.orders"][0] >= 5
     assert f"sessions traded  {SESSIONS}" in shop.first
     assert "0 failed" in shop.first, shop.first
 
@@ -77,8 +77,8 @@ def test_cash_ties_to_the_cent(shop: Shop) -> None:
 
 
 def test_running_it_twice_changes_nothing(shop: Shop) -> None:
-    """The second demo goes on from where the first ended: no row is added, none doubled."""
-    assert shop.counts_second == shop.counts_first
+    """The second demo goes on from where the first ended: no row is added, none doubled, none changed."""
+    assert shop.second_contents == shop.first_contents
 
 
 def test_every_provenance_link_resolves(shop: Shop) -> None:

@@ -31,7 +31,7 @@ days as (
     inner join {{ ref('dim_instrument') }} as i using (instrument_id)
     inner join {{ ref('dim_session') }} as s
         on s.exchange_mic = i.exchange_mic
-        and s.session between h.first_session and greatest(i.last_session, (select max(session) from traded))
+        and s.session between h.first_session and greatest((select max(last_session) from {{ ref('dim_instrument') }}), (select max(session) from traded))
     left join traded as t
         on t.account = h.account and t.instrument_id = h.instrument_id and t.session = s.session
 )

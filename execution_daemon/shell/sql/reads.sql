@@ -95,7 +95,10 @@ order by code, account = '*', version desc
 select scope, key, reason, actor, changed_at from trading.kill_switches where engaged order by scope, key
 
 -- name: is_order_killed
-select exists (
+select not exists (
+    select from trading.leases l
+    where l.name = %(account)s and l.holder = %(holder)s and l.epoch = %(epoch)s
+) or exists (
     select from trading.kill_switches k
     where k.engaged and (
         k.scope = 'global'

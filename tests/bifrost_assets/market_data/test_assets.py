@@ -116,7 +116,7 @@ def test_results_of_expectations_are_stored(warehouse: Warehouse) -> None:
     assert rows.unique().rows() == [(True, result.run_id, date(2013, 2, 15), date(2013, 2, 15))]
 
 
-def test_a_gap_in_the_sessions_blocks_what_comes_after(warehouse: Warehouse, owner: Warehouse) -> None:
+def test_a_gap_in_the_sessions_is_found_and_in_the_index_blocks(warehouse: Warehouse, owner: Warehouse) -> None:
     """Features over a missing session would be computed as if it had not traded."""
     run(warehouse, "2013-02-14")
     run(warehouse, "2013-02-19")
@@ -125,13 +125,41 @@ def test_a_gap_in_the_sessions_blocks_what_comes_after(warehouse: Warehouse, own
         connection.execute("delete from raw.daily_bars where session = '2013-02-15'")
     result = dg.materialize(
         [*MARKET_DATA, dbt_models],
-        selection=dg.AssetSelection.checks(checks.bars_meet_expectations),
+        selection=dg.AssetSelection.checks(checks.no_session_is_missing),
         resources={"warehouse": warehouse, "provider": provider_of(warehouse.settings)},
         instance=dg.DagsterInstance.ephemeral(),
         raise_on_error=False,
         tags=dict(zip(RANGE, ("2013-02-14", "2013-02-19"), strict=True)),
     )
-    assert verdicts(result) == {"bars_meet_expectations": False}
+    (found,) = result.get_asset_check_evaluations()
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert not result.success
+
+
+@pytest.mark.parametrize(("symbol", "severity"), [("AAPL", "WARN"), ("SPX", "ERROR")])
+def test_one_missing_bar_of_one_night_is_found(
+    warehouse: Warehouse, owner: Warehouse, symbol: str, severity: str
+) -> None:
+    """A symbol without any bar in the window must be counted, and only a hole in the index may stop the others."""
+    run(warehouse, "2013-02-14")
+    run(warehouse, "2013-02-15")
+    with owner.transaction() as connection:
+        connection.execute("alter table raw.daily_bars disable trigger all")
+        connection.execute(
+            "delete from raw.daily_bars b using reference.instruments i where i.instrument_id = b.instrument_id"
+            " and symbol = %s and session = '2013-02-15'",
+            (symbol,),
+        )
+    result = dg.materialize(
+        [*MARKET_DATA, dbt_models],
+        selection=dg.AssetSelection.checks(checks.no_session_is_missing),
+        resources={"warehouse": warehouse, "provider": provider_of(warehouse.settings)},
+        instance=dg.DagsterInstance.ephemeral(),
+        raise_on_error=False,
+        tags={"dagster/partition": "2013-02-15"},
+    )
+    (found,) = result.get_asset_check_evaluations()
+    assert (found.passed, found.severity.value) == (False, severity)
 
 
 def test_bad_bars_fail_the_suite(warehouse: Warehouse) -> None:

@@ -85,7 +85,7 @@ create table signals.target_batches (
     code_version   text not null,
     data_version   text not null,
     created_at     timestamptz not null default now(),
-    check (valid_from < valid_until)
+    check (valid_from < valid_until and isfinite(valid_from) and isfinite(valid_until))
 );
 create index on signals.target_batches (account, as_of_session);
 comment on table signals.target_batches is 'The contract with the execution daemon: one row per batch, written in one transaction with its targets. bifrost_core.trading.targets defines content_hash.';

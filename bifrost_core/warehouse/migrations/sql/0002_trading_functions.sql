@@ -65,6 +65,12 @@ begin
 end $$;
 create trigger audited after insert on trading.limits for each row execute function audit.record_limit();
 
+create trigger append_only_truncate before truncate on trading.limits
+    for each statement execute function raw.refuse_change();
+create trigger append_only_truncate before truncate on trading.risk_decisions
+    for each statement execute function raw.refuse_change();
+create trigger append_only_truncate before truncate on trading.fills
+    for each statement execute function raw.refuse_change();
 create trigger append_only before update or delete on trading.limits
     for each row execute function raw.refuse_change();
 create trigger append_only before update or delete on trading.risk_decisions
@@ -203,11 +209,12 @@ declare
     v_engaged  boolean;
 begin
     perform trading.require_lease(p_account, p_holder, p_epoch);
-    select c.reserved, h.seq, h.entry_hash, exists (select from trading.kill_switches k where k.engaged)
-    into strict v_reserved, v_seq, v_hash, v_engaged
+    select c.reserved, h.seq, h.entry_hash into strict v_reserved, v_seq, v_hash
     from trading.cash c cross join audit.chain_head h
     where c.account = p_account
     for no key update of c, h;
+    -- after the lock and with a snapshot of its own: a kill that committed while this waited for the chain is seen
+    v_engaged := exists (select from trading.kill_switches k where k.engaged);
     v_before := v_reserved;
     for r in
         select i.*, v_engaged and trading.is_killed(p_account, i.symbol, i.strategies) as is_killed

@@ -18,7 +18,7 @@ from bifrost_core.warehouse.warehouse import Warehouse
 from tests.bifrost_assets.market_data.yahoo_server import Listed, YahooServer, yahoo_server
 
 DAY = "2013-02-15"
-MARKET_DATA = [assets.reference_data, assets.daily_bars, checks.bars_meet_expectations]
+MARKET_DATA = [assets.reference_data, assets.daily_bars, checks.bars_meet_expectations, checks.no_session_is_missing]
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def batch(weights: dict[str, str], prices: str = "100", valid_from: datetime = F
 GOOD = batch({"AAPL": "0.5", "IBM": "0.3"})
 
 
-def with_target(**changes: Decimal) -> TargetBatch:
+def with_target(**changes: Any) -> TargetBatch:
     """The good batch with its first target changed, as if by somebody who cannot make its hash."""
     return replace(GOOD, targets=(replace(GOOD.targets[0], **changes), *GOOD.targets[1:]))
 
@@ -68,6 +69,17 @@ def test_each_fault_is_named(bad, code):
 def test_a_changed_weight_breaks_the_hash():
     """Somebody with write access to the table could trade our account."""
     assert reason(with_target(target_weight=Decimal("0.51"))) is BatchCode.HASH_MISMATCH
+
+
+@pytest.mark.parametrize("contributions", [None, 5, [1], {"m": float("inf")}])
+def test_content_that_cannot_be_hashed_is_refused_and_not_raised(contributions):
+    """One row that somebody wrote by hand would end the daemon at every start."""
+    assert reason(with_target(contributions=contributions)) is BatchCode.HASH_MISMATCH
+
+
+def test_a_strategy_that_is_null_is_refused_and_not_raised():
+    """PostgreSQL's arrays may hold nulls, which do not sort."""
+    assert reason(replace(GOOD, strategies=("m", None))) is BatchCode.HASH_MISMATCH
 
 
 def test_a_symbol_twice_is_refused():

@@ -29,14 +29,20 @@ WINDOW = """
 """
 # It starts from what should be there, so that a symbol without any bar in the window is counted, too.
 SESSIONS_MISSING = """
-    select i.symbol, (count(*) filter (where b.session is null))::integer as sessions_missing
-    from reference.instruments i
-    join reference.sessions s on s.exchange_mic = i.exchange_mic and s.session between $1 and $2
-    left join raw.daily_bars_as_of() b on b.instrument_id = i.instrument_id and b.session = s.session
-    where i.symbol = any(string_to_array($3, ','))
-        and s.session >= (select min(d.session) from raw.daily_bars d where d.instrument_id = i.instrument_id)
-    group by i.symbol
-    order by i.symbol
+    with listed as (
+        select i.instrument_id, i.symbol, i.exchange_mic, first.session as since
+        from reference.instruments i
+        cross join lateral (
+            select d.session from raw.daily_bars d where d.instrument_id = i.instrument_id order by d.session limit 1
+        ) first
+        where i.symbol = any(string_to_array($3, ','))
+    )
+    select l.symbol, (count(*) filter (where b.session is null))::integer as sessions_missing
+    from listed l
+    join reference.sessions s on s.exchange_mic = l.exchange_mic and s.session between greatest($1, l.since) and $2
+    left join raw.daily_bars_as_of() b on b.instrument_id = l.instrument_id and b.session = s.session
+    group by l.symbol
+    order by l.symbol
 """
 
 

@@ -38,6 +38,7 @@ class Life:
     part: Part
     colour: Any
     pid: int | None = None
+    is_starting: bool = False
     started_at: float = 0.0
     quick_ends: int = 0
     restart_at: float | None = None
@@ -94,9 +95,15 @@ class Supervisor:
         command = "exec " + shlex.join(life.part.command)
         environment = {**self.environment, **life.part.environment}
         process = Process(command, name=life.part.name, colour=life.colour, env=environment)
-        threading.Thread(target=process.run, args=(self._events,), daemon=True).start()
-        while life.pid is None:
+        thread = threading.Thread(target=process.run, args=(self._events,), daemon=True)
+        life.is_starting = True
+        thread.start()
+        while life.is_starting and thread.is_alive():
             self._take_events(TICK_SECONDS)
+        self._take_events(0.0)
+        if life.is_starting:  # the thread could not start the process, and died of it
+            life.is_starting = False
+            self._ended(life, -1)
 
     def _take_events(self, seconds: float) -> None:
         with suppress(queue.Empty):
@@ -111,7 +118,7 @@ class Supervisor:
             with (self.logs / f"{event.name}.log").open("ab") as log:
                 log.write(event.data)
         elif event.type == "start":
-            life.pid = event.data["pid"]
+            life.pid, life.is_starting = event.data["pid"], False
         else:
             self._ended(life, event.data["returncode"])
 

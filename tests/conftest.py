@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from bifrost_core.settings import Settings, load_settings
 from bifrost_core.warehouse import databases, embedded, migrate
 from bifrost_core.warehouse.connect import Database, Role
 from bifrost_core.warehouse.warehouse import Warehouse
+from tests import ports
 
 TEMPLATE = "bifrost_template"
 
@@ -99,12 +99,9 @@ def free_port() -> Callable[[], int]:
     given: set[int] = set()
 
     def one() -> int:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = int(probe.getsockname()[1])
-            if port not in given:
-                given.add(port)
-                return port
+        while (port := ports.free_port()) in given:
+            pass
+        given.add(port)
+        return port
 
     return one

@@ -1,4 +1,4 @@
-"""Corporate actions, read off the vendor's adjusted closes.
+"""Corporate actions: as the vendor names them, or read off its adjusted closes.
 
 The vendor's adjustment factor of a session is adjusted close / close. It changes only where an action takes effect, so
 
@@ -11,9 +11,12 @@ is found for a session never depends on later ones.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import polars as pl
+
+from bifrost_assets.market_data.providers.base import ACTION_SCHEMA
 
 SPLIT_AT_LEAST = 0.15  # a smaller step of the factor is a dividend: nobody splits finer than 6-for-5
 SPLIT_PARTS_MAX = 50
@@ -27,8 +30,61 @@ SPLITS = sorted(
 )
 
 
+def find_actions(
+    bars: pl.DataFrame, named: Mapping[int, pl.DataFrame], price_unit: float
+) -> tuple[pl.DataFrame, Mapping[int, pl.DataFrame]]:
+    """Actions (instrument_id, ex_session, kind, price_factor, value, noise) in `bars`, one row each; and bad ones.
+
+    `named` holds the vendor's own list (ACTION_SCHEMA) by instrument_id; those of the others are derived from `bars`,
+    which has instrument_id, session, close and vendor_adj_close. The bad ones are the vendor's rows, by instrument_id,
+    with a column `reason`. An action on the first bar of an instrument moves no price and is in neither.
+    """
+    derived = derive_actions(bars.filter(~pl.col("instrument_id").is_in(list(named))), price_unit)
+    judged = {instrument: _judged(bars, instrument, actions) for instrument, actions in named.items()}
+    good = [rows.filter(pl.col("reason").is_null()) for rows in judged.values()]
+    bad = {instrument: rows.filter(pl.col("reason").is_not_null()) for instrument, rows in judged.items()}
+    return (
+        pl.concat([derived, *(rows.select(derived.columns) for rows in good)]),
+        {instrument: rows.select(*ACTION_SCHEMA, "reason") for instrument, rows in bad.items() if rows.height},
+    )
+
+
+def _judged(bars: pl.DataFrame, instrument: int, actions: pl.DataFrame) -> pl.DataFrame:
+    """The vendor's actions from the second bar on, with their factors, and the reason why one cannot be.
+
+    The dividend of a session that is also a split's is paid on the new shares, so its factor is 1 - dividend / (close
+    before * split factor): the one that makes (close + dividend) / (close before * split factor) the total return.
+    """
+    own = bars.filter(pl.col("instrument_id") == instrument).sort("session")
+    before = own.select(ex_session="session", before=pl.col("close").shift(1))
+    since = own["session"][1] if own.height > 1 else None
+    known = pl.col("kind").is_in(["split", "cash_dividend"])
+    positive = pl.col("value").is_finite() & (pl.col("value") > 0)
+    is_split = pl.col("kind") == "split"
+    split = pl.when(is_split & positive).then(1 / pl.col("value")).otherwise(1.0).product().over("ex_session")
+    dividend = 1 - pl.col("value") / (pl.col("before") * split)
+    factors = (
+        actions.filter(pl.col("ex_session").is_null() | (pl.col("ex_session") >= since))
+        .group_by("ex_session", "kind", maintain_order=True)
+        .agg(pl.when(is_split.first()).then(pl.col("value").product()).otherwise(pl.col("value").sum()))
+        .join(before, on="ex_session", how="left")
+        .with_columns(price_factor=pl.when(is_split).then(1 / pl.col("value")).otherwise(dividend))
+    )
+    reason = (
+        pl.when(~known.fill_null(False))
+        .then(pl.lit("the kind of action is not known"))
+        .when(~positive.fill_null(False))
+        .then(pl.lit("the value is not a positive number"))
+        .when(pl.col("before").is_null())
+        .then(pl.lit("there is no bar on its ex-session"))
+        .when(pl.col("price_factor") <= 0)
+        .then(pl.lit("the dividend is not less than the close before it"))
+    )
+    return factors.with_columns(reason=reason, instrument_id=pl.lit(instrument, dtype=pl.Int32), noise=pl.lit(0.0))
+
+
 def derive_actions(bars: pl.DataFrame, price_unit: float) -> pl.DataFrame:
-    """Actions (instrument_id, ex_session, kind, price_factor, noise) in `bars`, one row per session with one.
+    """Actions (instrument_id, ex_session, kind, price_factor, value, noise) in `bars`, one row per session with one.
 
     `bars` has instrument_id, session, close and vendor_adj_close, consecutive sessions per instrument; `price_unit` is
     the step in which the vendor publishes adjusted closes, USD: a factor as near to 1 as rounding can take it is none.
@@ -39,6 +95,7 @@ def derive_actions(bars: pl.DataFrame, price_unit: float) -> pl.DataFrame:
         .sort("instrument_id", "session")
         .with_columns(
             factor=vendor.shift(1).over("instrument_id") / vendor,
+            before=pl.col("close").shift(1).over("instrument_id"),
             noise=price_unit * (1 / pl.col("vendor_adj_close")).rolling_sum(2).over("instrument_id"),
         )
         .filter((pl.col("factor") - 1).abs() > pl.col("noise") + 1e-7)
@@ -51,6 +108,7 @@ def derive_actions(bars: pl.DataFrame, price_unit: float) -> pl.DataFrame:
         ex_session="session",
         kind=pl.when(pl.col("split").is_null()).then(pl.lit("cash_dividend")).otherwise(pl.lit("split")),
         price_factor=pl.coalesce("split", "factor"),
+        value=pl.coalesce(1 / pl.col("split"), (1 - pl.col("factor")) * pl.col("before")),
         noise="noise",
     )
 

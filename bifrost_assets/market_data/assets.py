@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from bifrost_assets.market_data import reference
-from bifrost_assets.market_data.loading import Loaded, load_bars
+from bifrost_assets.market_data.loading import Progress, load_bars
+from bifrost_assets.market_data.portion import Loaded
 from bifrost_assets.market_data.providers.base import BarProvider
 from bifrost_assets.market_data.retries import PROVIDER_RETRIES, retrying_only_transient
 from bifrost_assets.owners import Owner
@@ -127,7 +128,9 @@ def daily_bars(
     """Fetch the window once; store what is new of bars, corporate actions and universe membership."""
     window = window_of(context)
     with retrying_only_transient():
-        loaded = load_bars(warehouse, provider, window.first, window.last, context.run_id)
+        loaded = load_bars(
+            warehouse, provider, window.first, window.last, context.run_id, progress=_progress_of(context)
+        )
     for problem in loaded.failed.values():
         context.log.warning(problem)
     yield dg.MaterializeResult(asset_key=BARS, metadata=_bars_metadata(loaded, provider))
@@ -145,8 +148,20 @@ def daily_bars(
         check_name="no_row_quarantined",
         passed=not loaded.quarantined,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rows_by_reason": loaded.quarantined},
+        metadata={"rows_by_reason": dict(loaded.quarantined)},
     )
+
+
+def _progress_of(context: dg.AssetExecutionContext) -> Progress:
+    """Tells how far a load has come: in the log, and beside the asset where it takes more than one step."""
+
+    def progress(done: int, symbols: int) -> None:
+        percent = 100 * done // symbols
+        context.log.info(f"{done} of {symbols} symbols loaded ({percent} %)")
+        if done < symbols:
+            context.log_event(dg.AssetObservation(BARS, metadata={"symbols_loaded": done, "progress_percent": percent}))
+
+    return progress
 
 
 def _bars_metadata(loaded: Loaded, provider: BarProvider) -> dict[str, Any]:
@@ -156,7 +171,10 @@ def _bars_metadata(loaded: Loaded, provider: BarProvider) -> dict[str, Any]:
         "inserted": appended.inserted,
         "revised": appended.revised,
         "unchanged": appended.unchanged,
-        "quarantined": sum(loaded.quarantined.values()),
+        "late": loaded.late,
+        "resumed_symbols": loaded.resumed,
+        "progress_percent": 100,
+        "quarantined": loaded.quarantined.total(),
         "failed_symbols": loaded.failed,
         "new_payloads": loaded.payloads,
         "provider": provider.name,

@@ -11,8 +11,9 @@ import polars as pl
 
 from bifrost_assets.market_data.bars import Sifted, in_schema, sift
 from bifrost_assets.market_data.evidence import Held
+from bifrost_assets.market_data.loads import Window
 from bifrost_assets.market_data.providers.base import Fetched, SymbolBars, SymbolError
-from bifrost_core.calendar import Session, sessions_between
+from bifrost_core.calendar import Session, cutoff, sessions_between
 from bifrost_core.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -21,17 +22,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Good bars with instrument_id, available_at, provider and payload_sha256; bad rows; symbols that failed."""
+    """Good bars with instrument_id, available_at, provider and payload_sha256; bad rows; symbols that failed.
 
+    `history` are the good bars from the window's start on, `bars` those of them to be stored.
+    """
+
+    history: pl.DataFrame
     bars: pl.DataFrame
     held: tuple[Held, ...]
     failed: tuple[SymbolError, ...]
 
 
+EMPTY = pl.DataFrame()
+
+
 def batch_of(
-    settings: Settings, provider: str, fetched: Fetched, ids: Mapping[str, int], start: date, window: tuple[date, date]
+    settings: Settings, fetched: Fetched, ids: Mapping[str, int], window: Window, asked: pl.DataFrame
 ) -> Batch:
-    """Sift what was fetched from session `start` on, for a load of `window` (which `start` may precede)."""
+    """Sift what was fetched for `window`.
+
+    Bars of the sessions before `window.first` are stored where an earlier load asked for them (`asked`: instrument_id,
+    session) and did not get them, or got others: late bars are known from the cutoff of the window's last session on.
+    """
     frames, readable, failed = [], [], list(fetched.failed)
     for one in fetched.loaded:
         try:
@@ -40,12 +52,26 @@ def batch_of(
         except ProviderError as error:
             failed.append(SymbolError(one.symbol, str(error)))
     if not frames:
-        return Batch(pl.DataFrame(), (), tuple(failed))
-    sessions = sessions_between(settings.exchange, start, window[1])
-    sifted = sift(pl.concat(frames), [s.session for s in sessions], window[1])
-    held = tuple(_held(sifted.bad, readable, provider, window[0]))
+        return Batch(EMPTY, EMPTY, (), tuple(failed))
+    sessions = sessions_between(settings.exchange, window.start, window.last)
+    sifted = sift(pl.concat(frames), [s.session for s in sessions], window.last)
+    held = tuple(_held(sifted.bad, readable, window, ids, asked))
     failed += _without_last(sifted, readable, window)
-    return Batch(_with_origin(sifted.good, settings, sessions, readable, provider, ids), held, tuple(failed))
+    history = _with_origin(sifted.good, settings, sessions, readable, window, ids)
+    return Batch(history, _to_store(history, settings, window, asked), held, tuple(failed))
+
+
+def _to_store(history: pl.DataFrame, settings: Settings, window: Window, asked: pl.DataFrame) -> pl.DataFrame:
+    """The window's bars, and of those before it the ones that were asked for; these are known from now on only."""
+    lag = timedelta(minutes=settings.availability_lag_minutes)
+    now = pl.lit(cutoff(settings.exchange, window.last, lag))
+    late = history.filter(pl.col("session") < window.first).join(asked, on=["instrument_id", "session"], how="semi")
+    return pl.concat(
+        [
+            late.with_columns(available_at=pl.max_horizontal("available_at", now)),
+            history.filter(pl.col("session") >= window.first),
+        ]
+    )
 
 
 def _read(one: SymbolBars, ids: Mapping[str, int]) -> pl.DataFrame:
@@ -54,22 +80,30 @@ def _read(one: SymbolBars, ids: Mapping[str, int]) -> pl.DataFrame:
     return in_schema(one.bars).select(pl.lit(one.symbol).alias("symbol"), pl.all())
 
 
-def _held(bad: pl.DataFrame, loaded: Sequence[SymbolBars], provider: str, first: date) -> Iterator[Held]:
-    """The bad rows of the window by symbol; those of the session before it were that session's business."""
-    ours = bad.filter((pl.col("session") >= first) | pl.col("session").is_null())
-    payloads = {one.symbol: one.payload.sha256 for one in loaded} if ours.height else {}
-    for (symbol,), rows in ours.group_by("symbol", maintain_order=True):
-        yield Held(str(symbol), rows.drop("symbol"), provider, payloads[str(symbol)])
+def _held(
+    bad: pl.DataFrame, loaded: Sequence[SymbolBars], window: Window, ids: Mapping[str, int], asked: pl.DataFrame
+) -> Iterator[Held]:
+    """The bad rows of the sessions whose bars would be stored, by symbol."""
+    if bad.is_empty():
+        return
+    ours = bad.with_columns(instrument_id=pl.col("symbol").replace_strict(ids, return_dtype=pl.Int32))
+    in_window = (pl.col("session") >= window.first) | pl.col("session").is_null()
+    late = ours.filter(~in_window).join(asked, on=["instrument_id", "session"], how="semi")
+    payloads = {one.symbol: one.payload.sha256 for one in loaded}
+    rows = pl.concat([late, ours.filter(in_window)]).drop("instrument_id")
+    for (symbol,), own in rows.group_by("symbol", maintain_order=True):
+        yield Held(str(symbol), own.drop("symbol"), window.provider, payloads[str(symbol)])
 
 
-def _without_last(sifted: Sifted, loaded: Sequence[SymbolBars], window: tuple[date, date]) -> list[SymbolError]:
+def _without_last(sifted: Sifted, loaded: Sequence[SymbolBars], window: Window) -> list[SymbolError]:
     """The listed symbols that have no good bar of the window's last session, each with the reason."""
-    last = window[1]
+    last = window.last
     there = set(sifted.good.filter(pl.col("session") == last)["symbol"])
     refused = set(sifted.bad.filter(pl.col("session") == last)["symbol"])
     failed = []
     for one in loaded:
-        if one.symbol in there or (one.listed_from is not None and last < one.listed_from):
+        unlisted = last < (one.listed_from or date.min) or last > (one.listed_to or date.max)
+        if one.symbol in there or unlisted:
             continue
         if one.symbol in refused:
             problem = f"the bar of {one.symbol} for {last} is in quarantine: quarantine.rows has the reason"
@@ -85,7 +119,7 @@ def _with_origin(
     settings: Settings,
     sessions: Sequence[Session],
     loaded: Sequence[SymbolBars],
-    provider: str,
+    window: Window,
     ids: Mapping[str, int],
 ) -> pl.DataFrame:
     """`good` with instrument ids instead of symbols, when each bar was known, and where it came from."""
@@ -95,7 +129,7 @@ def _with_origin(
         schema={"session": pl.Date, "available_at": pl.Datetime("us", "UTC")},
     )
     origin = pl.DataFrame(
-        [(one.symbol, ids[one.symbol], provider, one.payload.sha256) for one in loaded],
+        [(one.symbol, ids[one.symbol], window.provider, one.payload.sha256) for one in loaded],
         schema={"symbol": pl.String, "instrument_id": pl.Int32, "provider": pl.String, "payload_sha256": pl.String},
         orient="row",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,13 @@ import polars as pl
 
 from bifrost_assets.market_data.providers.base import Payload
 from bifrost_core.provenance import content_hash
+from bifrost_core.warehouse.bulk import staged
 
 if TYPE_CHECKING:
     import psycopg
 
 BARS = "raw.daily_bars"
+ACTIONS = "raw.corporate_actions"
 
 PAYLOAD = """
     insert into raw.payloads (sha256, provider, subject, content_type, size_bytes, body_zlib)
@@ -27,13 +29,21 @@ PAYLOAD = """
 HELD = """
     insert into quarantine.rows
         (source, subject, session, reason, row, row_sha256, provider, payload_sha256, dagster_run_id)
-    values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (source, row_sha256, reason) do nothing
+    select source, subject, session, reason, row, row_sha256, provider, payload_sha256, dagster_run_id from {staging}
+    on conflict (source, row_sha256, reason) do nothing
+    returning session, reason
 """
 RESULT = """
     insert into quarantine.check_results
         (asset_key, suite, expectation, passed, observed, window_start, window_end, dagster_run_id)
     values (%s, %s, %s, %s, %s, %s, %s, %s)
 """
+HELD_SCHEMA = {
+    "source": pl.String,
+    "subject": pl.String,
+    "session": pl.Date,
+    **dict.fromkeys(("reason", "row", "row_sha256", "provider", "payload_sha256", "dagster_run_id"), pl.String),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class Held:
     rows: pl.DataFrame
     provider: str
     payload_sha256: str
+    source: str = BARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +88,25 @@ def read_payload(connection: psycopg.Connection, sha256: str) -> bytes:
     return zlib.decompress(row[0])
 
 
-def quarantine(connection: psycopg.Connection, held: Iterable[Held], run_id: str) -> int:
-    """Store rows with their reasons; one held before for the same reason stays as it is. Returns how many are new."""
-    new = 0
-    for one in held:
-        for row in one.rows.to_dicts():
-            reason, session = row.pop("reason"), row["session"]
-            plain = {"symbol": one.symbol, **{name: _plain(value) for name, value in row.items()}}
-            values = (BARS, one.symbol, session, reason, json.dumps(plain), content_hash(plain))
-            new += connection.execute(HELD, (*values, one.provider, one.payload_sha256, run_id)).rowcount
-    return new
+def quarantine(connection: psycopg.Connection, held: Iterable[Held], run_id: str) -> list[tuple[date | None, str]]:
+    """Store rows with their reasons; one held before for the same reason stays as it is.
+
+    Returns session and reason of those that are new.
+    """
+    rows = [row for one in held for row in _as_rows(one, run_id)]
+    if not rows:
+        return []
+    with staged(connection, pl.DataFrame(rows, schema=HELD_SCHEMA, orient="row"), "quarantine.rows") as staging:
+        return connection.execute(HELD.format(staging=staging)).fetchall()
+
+
+def _as_rows(one: Held, run_id: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of HELD_SCHEMA: each held row whole, as JSON, under the name of its symbol."""
+    for row in one.rows.to_dicts():
+        reason, session = row.pop("reason"), row.get("session", row.get("ex_session"))
+        plain = {"symbol": one.symbol, **{name: _plain(value) for name, value in row.items()}}
+        origin = (one.provider, one.payload_sha256, run_id)
+        yield one.source, one.symbol, session, reason, json.dumps(plain), content_hash(plain), *origin
 
 
 def keep_results(

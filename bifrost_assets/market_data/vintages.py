@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -33,20 +34,39 @@ LOADERS = 7_201_001  # advisory lock: loads take turns, so that each compares wi
 
 STORED = """
     select instrument_id, session, ingested_at, open, high, low, close, volume from raw.daily_bars_as_of()
-    where session between $1 and $2
+    where session between $1 and $2 and instrument_id = any(string_to_array($3, ',')::integer[])
+"""
+REPLACED = "select distinct instrument_id, session from raw.daily_bars_superseded where session between $1 and $2"
+ANY_STORED = """
+    select exists (select from raw.daily_bars where session between %s and %s and instrument_id = any(%s))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What a load did, in bars: seen for the first time, with a new vintage, as they were."""
+    """What a load did, in bars: seen for the first time, with a new vintage, as they were; the first two counted."""
 
     inserted: int = 0
     revised: int = 0
     unchanged: int = 0
+    by_instrument: Counter[int] = field(default_factory=Counter, compare=False)
+    by_session: Counter[date] = field(default_factory=Counter, compare=False)
 
     def __add__(self, other: Appended) -> Appended:
-        return Appended(self.inserted + other.inserted, self.revised + other.revised, self.unchanged + other.unchanged)
+        return Appended(
+            self.inserted + other.inserted,
+            self.revised + other.revised,
+            self.unchanged + other.unchanged,
+            self.by_instrument + other.by_instrument,
+            self.by_session + other.by_session,
+        )
+
+    @classmethod
+    def of(cls, new: pl.DataFrame, revised: pl.DataFrame, unchanged: int) -> Appended:
+        """Counts of the appended rows."""
+        both = pl.concat([new.select(KEY), revised.select(KEY)])
+        counted = [Counter(dict(both[name].value_counts().iter_rows())) for name in KEY]
+        return cls(new.height, revised.height, unchanged, *counted)
 
 
 def append_vintages(warehouse: Warehouse, bars: pl.DataFrame, ingested_at: datetime | None = None) -> Appended:
@@ -80,23 +100,21 @@ def _complete(bars: pl.DataFrame, at: datetime) -> pl.DataFrame:
 
 def _append(warehouse: Warehouse, connection: psycopg.Connection, bars: pl.DataFrame, at: datetime) -> Appended:
     span = bars.select(first=pl.col("session").min(), last=pl.col("session").max()).row(0)
-    if not _any_stored(connection, span):
+    instruments = bars["instrument_id"].unique().to_list()
+    if connection.execute(ANY_STORED, (*span, instruments)).fetchone() == (False,):
         copy_frame(connection, bars, "raw.daily_bars")
-        return Appended(inserted=bars.height)
-    stored = warehouse.read(STORED, *span)  # committed by the loads before: this one holds the lock
-    new = bars.join(stored, on=KEY, how="anti")
+        return Appended.of(bars, bars.clear(), 0)
+    stored = warehouse.read(STORED, *span, ",".join(map(str, instruments)))  # committed: this load holds the lock
+    known_now = pl.max_horizontal("available_at", "ingested_at")
+    replaced = warehouse.read(REPLACED, *span)
+    missing = bars.join(stored, on=KEY, how="anti")
+    again = missing.join(replaced, on=KEY, how="semi").with_columns(available_at=known_now)  # withdrawn before
+    new = pl.concat([missing.join(replaced, on=KEY, how="anti"), again])
     changed = _changed(bars, stored)
-    revised = bars.join(changed, on=KEY, how="semi").with_columns(
-        available_at=pl.max_horizontal("available_at", "ingested_at")
-    )
+    revised = bars.join(changed, on=KEY, how="semi").with_columns(available_at=known_now)
     copy_frame(connection, pl.concat([new, revised]), "raw.daily_bars")
     copy_frame(connection, changed.with_columns(superseded_at=pl.lit(at)), "raw.daily_bars_superseded")
-    return Appended(new.height, revised.height, bars.height - new.height - revised.height)
-
-
-def _any_stored(connection: psycopg.Connection, span: tuple[date, date]) -> bool:
-    found = connection.execute("select exists (select from raw.daily_bars where session between %s and %s)", span)
-    return found.fetchone() == (True,)
+    return Appended.of(new, revised, bars.height - new.height - revised.height)
 
 
 def _changed(bars: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
@@ -20,6 +20,20 @@ BAR_SCHEMA: dict[str, type[pl.DataType]] = {
     "close": pl.Float64,
     "volume": pl.Float64,
     "vendor_adj_close": pl.Float64,
+}
+
+ACTION_SCHEMA: dict[str, type[pl.DataType]] = {
+    "ex_session": pl.Date,
+    "kind": pl.String,  # split or cash_dividend
+    "value": pl.Float64,  # split: new shares for one old; cash_dividend: cash per share, as paid on the day
+}
+MINUTE_SCHEMA: dict[str, pl.DataType] = {
+    "start_at": pl.Datetime("us", "UTC"),  # when the minute begins
+    "open": pl.Float64(),
+    "high": pl.Float64(),
+    "low": pl.Float64(),
+    "close": pl.Float64(),
+    "volume": pl.Float64(),
 }
 
 
@@ -49,21 +63,37 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class SymbolBars:
-    """What a provider has of one symbol in a window: unadjusted bars (BAR_SCHEMA), unchecked, and their payload."""
+    """What a provider has of one symbol in a window: unadjusted bars (BAR_SCHEMA), unchecked, and their payload.
+
+    `actions` (ACTION_SCHEMA) is None where the provider names none: they are then read off its adjusted closes.
+    `listed_to` is the last session with a bar of a symbol that is no longer traded, where the provider says so.
+    """
 
     symbol: str
     bars: pl.DataFrame
     payload: Payload
     listed_from: date | None
+    listed_to: date | None = None
+    actions: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolMinutes:
+    """One-minute bars of one symbol (MINUTE_SCHEMA), unadjusted and unchecked, and their payload."""
+
+    symbol: str
+    bars: pl.DataFrame
+    payload: Payload
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolError:
-    """Why a symbol has nothing: one line with the symbol and what to do."""
+    """Why a symbol has nothing: one line with the symbol and what to do; `renamed_to` where it has another symbol now."""
 
     symbol: str
     problem: str
     is_transient: bool = False
+    renamed_to: str | None = None
 
 
 class ProviderDown(ProviderError):
@@ -106,6 +136,15 @@ class BarProvider(Protocol):
 
     def fetch(self, symbols: Sequence[str], first: date, last: date) -> Fetched:
         """Bars of the sessions `first` to `last`, both included."""
+        ...
+
+
+@runtime_checkable
+class MinuteProvider(Protocol):
+    """A provider that has one-minute bars, too."""
+
+    def fetch_minutes(self, symbols: Sequence[str], first: date, last: date) -> Sequence[SymbolMinutes | SymbolError]:
+        """One-minute bars of the regular hours of sessions `first` to `last`, one result for every symbol."""
         ...
 
 

@@ -34,24 +34,23 @@ def look_ahead(
     that only one side has differs in the column `on`.
     """
     full = compute(history)
-    found = [
-        _differences(_of(full, on, day), _of(compute(history.filter(pl.col(on) <= day)), on, day), keys).select(
-            pl.lit(day).alias("cutoff"), pl.all()
-        )
-        for day in cutoffs
-    ]
+    found = [differences(full, compute(history.filter(pl.col(on) <= day)), day, keys, on) for day in cutoffs]
     return pl.concat(found) if found else pl.DataFrame()
 
 
-def _of(frame: pl.DataFrame, on: str, day: date) -> pl.DataFrame:
-    return frame.filter(pl.col(on) == day)
-
-
-def _differences(full: pl.DataFrame, truncated: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """Rows (*keys, column, full, truncated) for every value in which the two frames differ."""
-    both = full.join(truncated, on=list(keys), how="full", coalesce=True, suffix="__cut")
+def differences(
+    full: pl.DataFrame,
+    truncated: pl.DataFrame,
+    day: date,
+    keys: Sequence[str] = ("instrument_id",),
+    on: str = "session",
+) -> pl.DataFrame:
+    """Every value of session `day` in which the frames differ: cutoff, *keys, column, full, truncated."""
+    ours, theirs = full.filter(pl.col(on) == day), truncated.filter(pl.col(on) == day)
+    both = ours.join(theirs, on=list(keys), how="full", coalesce=True, suffix="__cut")
     parts = [
         both.filter(_differs(full.schema[name], name)).select(
+            pl.lit(day).alias("cutoff"),
             *keys,
             pl.lit(name).alias("column"),
             pl.col(name).cast(pl.String).alias("full"),

@@ -7,5 +7,10 @@ import dagster as dg
 from bifrost_assets.features import assets, checks
 
 defs = dg.Definitions(
-    assets=[assets.daily], asset_checks=[checks.sees_only_the_past, checks.complete_and_known_at_cutoff]
+    assets=[assets.daily],
+    asset_checks=[
+        checks.sees_only_the_past,
+        checks.complete_and_known_at_cutoff,
+        checks.follows_from_what_was_known,
+    ],
 )

@@ -1,36 +1,45 @@
-"""Reading the bars that features are made of."""
+"""The features of a window, each session's from what was known at its cutoff."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 import polars as pl
 
+from bifrost_assets.asof import bars_as_of, known_at, views
 from bifrost_assets.features.daily import LOOKBACK_SESSIONS, daily_features
-from bifrost_core.calendar import all_sessions, cutoff
+from bifrost_core.calendar import all_sessions
 from bifrost_core.errors import BifrostError
+from bifrost_core.provenance import frame_version
 from bifrost_core.warehouse.warehouse import Warehouse
-
-BARS = """
-    select instrument_id, symbol, asset_class, session, close, volume, total_return, available_at
-    from marts.fct_daily_bars
-    where session between $1 and $2 and available_at <= $3
-    order by instrument_id, session
-"""
 
 
 class FeatureInputError(BifrostError):
     """What features are computed from is not there."""
 
 
-def bars_up_to(warehouse: Warehouse, first: date, last: date) -> pl.DataFrame:
-    """Bars of every instrument, the index included, for features of sessions first..last.
+def features_of_window(warehouse: Warehouse, first: date, last: date) -> pl.DataFrame:
+    """Features of sessions first..last with the version of the bars behind each (data_version).
 
-    Starts as much earlier as the longest window needs, and holds only what was available at the cutoff of `last`.
+    Sessions between which something came to be known late are computed apart, each run from its own reading.
+    """
+    parts = []
+    for view in views(warehouse, history_start(warehouse.settings.exchange, first), first, last):
+        bars = bars_up_to(warehouse, view.first, view.last)
+        rows = features_of(bars, warehouse.settings.benchmark)
+        version = pl.lit(frame_version(bars)).alias("data_version")
+        parts.append(rows.filter(pl.col("session").is_between(view.first, view.last)).with_columns(version))
+    return pl.concat(parts)
+
+
+def bars_up_to(warehouse: Warehouse, first: date, last: date) -> pl.DataFrame:
+    """Bars of every instrument, the index included, for features of sessions first..last, as known at last's cutoff.
+
+    Starts as much earlier as the longest window needs.
     """
     settings = warehouse.settings
-    known = cutoff(settings.exchange, last, timedelta(minutes=settings.availability_lag_minutes))
-    bars = warehouse.read(BARS, history_start(settings.exchange, first), last, known)
+    start = history_start(settings.exchange, first)
+    bars = bars_as_of(warehouse, start, last, known_at(settings, last))
     if bars.filter(pl.col("symbol") == settings.benchmark).is_empty():
         raise FeatureInputError(
             f"benchmark {settings.benchmark} has no bars up to {last}",

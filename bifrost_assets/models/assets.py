@@ -20,7 +20,11 @@ from bifrost_core.warehouse.warehouse import Warehouse
     owners=[Owner.RESEARCH],
     partitions_def=SESSIONS,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    deps=[dg.AssetKey(["features", "daily"]), dg.AssetKey(["marts", "fct_daily_bars"])],
+    deps=[
+        dg.AssetKey(["features", "daily"]),
+        dg.AssetKey(["raw", "daily_bars"]),
+        dg.AssetKey(["raw", "corporate_actions"]),
+    ],
     metadata={"dagster/table_name": "ml.model_versions"},
 )
 def return_model(

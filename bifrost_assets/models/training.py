@@ -8,6 +8,7 @@ from datetime import date
 
 import polars as pl
 
+from bifrost_assets.asof import bars_as_of, known_at
 from bifrost_assets.features.daily import FEATURES
 from bifrost_assets.models import registry
 from bifrost_assets.models.dataset import HORIZON, training_frame
@@ -30,10 +31,6 @@ LEARNABLE = f"""
     select instrument_id, session, {", ".join(FEATURES)}
     from features.daily where session <= $1 order by session, instrument_id
 """  # noqa: S608, only our own column names
-RETURNS = """
-    select instrument_id, session, total_return
-    from marts.fct_daily_bars where asset_class <> 'index' and session <= $1 order by instrument_id, session
-"""
 RECORD = """
     insert into ml.model_versions (model_name, model_version, mlflow_run_id, trained_from, trained_to, usable_from,
         purge_sessions, embargo_sessions, train_rows, metrics, data_version, code_version, dagster_run_id)
@@ -75,12 +72,21 @@ def train_due(
         return [], 0
     until = max(f.labels_until for f in wanted)
     features = warehouse.read(LEARNABLE, until).drop_nulls(FEATURES)  # half a row teaches what the imputer made up
-    frame = training_frame(features, warehouse.read(RETURNS, until), plan.purge)
-    trained = [done for fold in wanted if (done := _train(warehouse, stamp, fold, frame, plan))]
+    trained = []
+    for fold in wanted:
+        frame = training_frame(features, returns_known(warehouse, fold.labels_until), plan.purge)
+        trained += [done] if (done := _train(warehouse, stamp, fold, frame, plan)) else []
     if trained:
         newest = warehouse.read(NEWEST, MODEL_NAME)["model_version"].item()
         registry.promote(warehouse.settings, MODEL_NAME, newest)
     return trained, len(wanted) - len(trained)
+
+
+def returns_known(warehouse: Warehouse, until: date) -> pl.DataFrame:
+    """Total returns of all but the index, as known at the cutoff of `until`: instrument_id, session, total_return."""
+    first = date.fromisoformat(warehouse.settings.first_session)
+    bars = bars_as_of(warehouse, first, until, known_at(warehouse.settings, until))
+    return bars.filter(pl.col("asset_class") != "index").select("instrument_id", "session", "total_return")
 
 
 def evaluate(fold: Fold, frame: pl.DataFrame) -> dict[str, float]:

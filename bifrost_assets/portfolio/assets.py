@@ -21,7 +21,7 @@ from bifrost_core.warehouse.warehouse import Warehouse
     owners=[Owner.PORTFOLIO],
     partitions_def=SESSIONS,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    deps=[dg.AssetKey(["signals", "signals"]), dg.AssetKey(["marts", "fct_daily_bars"])],
+    deps=[dg.AssetKey(["signals", "signals"]), dg.AssetKey(["raw", "daily_bars"])],
     metadata={"dagster/table_name": "signals.targets"},
 )
 def targets(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:

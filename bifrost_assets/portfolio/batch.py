@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 import polars as pl
 import psycopg
 
+from bifrost_assets.asof import known_at
 from bifrost_assets.portfolio.combine import combined, parts
 from bifrost_assets.portfolio.limits import WEIGHT, PortfolioLimits, exact
 from bifrost_assets.stamp import Stamp
@@ -32,8 +33,9 @@ SIGNALS = """
     from signals.signals where session = $1 order by strategy, instrument_id
 """
 CLOSES = """
-    select instrument_id, symbol, close from marts.fct_daily_bars
-    where session = $1 and asset_class <> 'index' order by symbol
+    select i.instrument_id, i.symbol, b.close
+    from raw.daily_bars_as_of($2) b join reference.instruments i using (instrument_id)
+    where b.session = $1 and i.asset_class <> 'index' order by i.symbol
 """
 INSERT_BATCH = """
     insert into signals.target_batches (batch_id, account, strategies, as_of_session, valid_from, valid_until,
@@ -62,9 +64,11 @@ class Inputs:
 
 def read_inputs(warehouse: Warehouse, session: date) -> Inputs:
     """The inputs of the batch of `session`; raises BatchError where a universe symbol's signals have no close."""
-    closes = warehouse.read(CLOSES, session).filter(pl.col("symbol").is_in(list(warehouse.settings.universe)))
+    closes = warehouse.read(CLOSES, session, known_at(warehouse.settings, session)).filter(
+        pl.col("symbol").is_in(list(warehouse.settings.universe))
+    )
     if closes.is_empty():
-        raise BatchError(f"no bar of the universe in session {session}", "Load it first (asset marts/fct_daily_bars)")
+        raise BatchError(f"no bar of the universe in session {session}", "Load it first (asset raw/daily_bars)")
     return Inputs(session, warehouse.read(SIGNALS, session), closes)
 
 

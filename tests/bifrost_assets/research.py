@@ -70,7 +70,7 @@ def _shaped(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def load(warehouse: Warehouse, bars: pl.DataFrame) -> None:
-    """Instruments, exchange sessions and `bars` as the upstream assets would have left them."""
+    """Instruments, exchange sessions and `bars`, raw and as the mart, as the upstream assets would have left them."""
     schedule = [("XNYS", s.session, s.open_at, s.close_at, s.is_half_day) for s in all_sessions("XNYS")]
     with warehouse.transaction() as connection:
         connection.execute(CREATE_BARS)
@@ -82,6 +82,23 @@ def load(warehouse: Warehouse, bars: pl.DataFrame) -> None:
         columns = ["exchange_mic", "session", "open_at", "close_at", "is_half_day"]
         copy_frame(connection, pl.DataFrame(schedule, schema=columns, orient="row"), "reference.sessions")
         copy_frame(connection, bars, "marts.fct_daily_bars")
+        copy_frame(connection, _raw(bars), "raw.daily_bars")
+        copy_frame(connection, _actions(bars), "raw.corporate_actions")
+
+
+def _raw(bars: pl.DataFrame) -> pl.DataFrame:
+    columns = ("instrument_id", "session", *PRICES[:5], "available_at", "ingested_at", "payload_sha256")
+    return bars.select(*columns, provider=pl.lit("sample"))
+
+
+def _actions(bars: pl.DataFrame) -> pl.DataFrame:
+    """What makes returns of the closes those of the adjusted closes: an action wherever the two differ."""
+    before = pl.col("close").shift(1).over("instrument_id")
+    factor = pl.col("close") / (before * (1 + pl.col("total_return")))
+    return bars.with_columns(price_factor=factor).filter((pl.col("price_factor") - 1).abs() > 1e-9).select(
+        "instrument_id", "price_factor", "available_at", "ingested_at", "payload_sha256",
+        ex_session="session", kind=pl.lit("cash_dividend"), provider=pl.lit("sample"),
+    )  # fmt: skip
 
 
 def materialize(

@@ -67,7 +67,7 @@ def test_every_asset_says_what_it_is_and_whose(key: str) -> None:
         ("staging/stg_corporate_actions", "raw/corporate_actions"),
         ("staging/stg_fills", "trading/fills"),
         ("marts/fct_daily_bars", "staging/stg_daily_bars"),
-        ("features/daily", "marts/fct_daily_bars"),
+        ("features/daily", "raw/daily_bars"),
         ("trading/orders", "signals/targets"),
         ("raw/daily_bars", "reference/sessions"),
     ],

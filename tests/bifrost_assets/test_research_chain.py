@@ -69,7 +69,7 @@ def test_history_then_nights_and_a_night_twice(loaded: Warehouse) -> None:
     """A re-run that adds or moves a row makes a decision unrepeatable, and one that trains again takes minutes."""
     history = materialize(DOMAINS, loaded, HISTORY)
     assert passed(history) == set(checks(history))
-    assert len(checks(history)) == 7
+    assert len(checks(history)) == 8
     first = materialize(DOMAINS, loaded, NIGHT)
     assert passed(first) == set(checks(first))
     before = contents(loaded)
@@ -179,6 +179,6 @@ def test_a_missing_model_is_named_with_its_remedy(all_databases: Settings) -> No
 def test_a_missing_benchmark_is_named(loaded: Warehouse) -> None:
     """Without the index every beta is null, and nobody sees why the model changed."""
     with loaded.transaction() as connection:
-        connection.execute("delete from marts.fct_daily_bars where symbol = 'SPX'")
+        connection.execute("update reference.instruments set symbol = 'NDX' where symbol = 'SPX'")
     with pytest.raises(FeatureInputError, match="benchmark SPX has no bars"):
         bars_up_to(loaded, NIGHT, NIGHT)

@@ -88,7 +88,7 @@ class SymbolMinutes:
 
 @dataclass(frozen=True, slots=True)
 class SymbolError:
-    """Why a symbol has nothing: one line with the symbol and what to do; `renamed_to` where it has another symbol now."""
+    """Why a symbol has nothing: one line with the symbol and what to do; `renamed_to` is its symbol now, if another."""
 
     symbol: str
     problem: str

@@ -84,6 +84,7 @@ def load_portion(load: Load, symbols: Sequence[str], *, is_first: bool) -> Loade
     appended = append_vintages(load.warehouse, batch.bars, load.at)
     with load.warehouse.transaction() as connection:
         actions, refused = _store_actions(connection, load, batch, fresh, ids)
+        newly_held += evidence.quarantine(connection, refused, load.run_id)
         outcomes = _outcomes(batch, fresh, ids, contents, window, appended.by_instrument + actions)
         loads.record(connection, window, outcomes, load.at, load.run_id)
     late_held = Counter(reason for session, reason in newly_held if session and session < window.first)
@@ -126,7 +127,6 @@ def _store_actions(
         Held(payloads[one][0], rows, load.window.provider, payloads[one][1], evidence.ACTIONS)
         for one, rows in bad.items()
     ]
-    evidence.quarantine(connection, refused, load.run_id)
     stored = store_actions(connection, found, batch.bars, Source(load.window.provider, load.at))
     return Counter(stored), refused
 

@@ -1,0 +1,186 @@
+"""What comes late, comes again, or comes in pieces."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from bifrost_assets.market_data.loading import load_bars
+from bifrost_assets.market_data.portion import Loaded
+from bifrost_assets.market_data.providers.base import ACTION_SCHEMA, ProviderDown
+from bifrost_assets.market_data.reference import register_instruments, store_sessions
+from bifrost_assets.market_data.vintages import Appended
+from bifrost_core.calendar import cutoff
+from bifrost_core.settings import Settings
+from bifrost_core.warehouse.connect import Role
+from bifrost_core.warehouse.warehouse import Warehouse
+from tests.bifrost_assets.market_data.frame_provider import FrameProvider, days, flat
+
+DAYS = days(date(2013, 2, 11), date(2013, 2, 28))
+A, B, C, D = DAYS[5:9]
+NOW = datetime(2013, 3, 4, tzinfo=UTC)
+BARS = "select instrument_id, session, close, available_at, ingested_at from raw.daily_bars_as_of() order by 1, 2"
+
+
+@pytest.fixture
+def small(settings: Settings) -> Warehouse:
+    return Warehouse(settings.model_copy(update={"universe": ("AAA", "BBB"), "benchmark": "IDX"}), Role.PIPELINE)
+
+
+@pytest.fixture
+def source() -> FrameProvider:
+    return FrameProvider({name: [flat(day, 10.0 + n) for n, day in enumerate(DAYS)] for name in ("AAA", "BBB", "IDX")})
+
+
+def load(
+    warehouse: Warehouse, source: FrameProvider, first: date, last: date | None = None, now: datetime = NOW
+) -> Loaded:
+    store_sessions(warehouse)
+    register_instruments(warehouse, source)
+    return load_bars(warehouse, source, first, last or first, "run", now)
+
+
+def take(source: FrameProvider, symbol: str, session: date) -> None:
+    source.rows[symbol] = [row for row in source.rows[symbol] if row[0] != session]
+
+
+def instrument(warehouse: Warehouse, symbol: str) -> int:
+    return int(warehouse.read("select instrument_id from reference.instruments where symbol = $1", symbol).item())
+
+
+def test_a_late_bar_is_stored_by_the_next_night_and_known_from_then(small: Warehouse, source: FrameProvider) -> None:
+    """It stayed missing for ever, or was shown to the night that did not have it."""
+    late = source.rows["BBB"]
+    take(source, "BBB", B)
+    load(small, source, A)
+    assert load(small, source, B).failed["BBB"].startswith("the answer for BBB has no bar")
+    source.rows["BBB"] = late
+    loaded = load(small, source, C)
+    assert (loaded.late, loaded.appended) == (1, Appended(inserted=4, unchanged=5))
+    known = dict(
+        small.read(BARS).filter(instrument_id=instrument(small, "BBB")).select("session", "available_at").rows()
+    )
+    lag = timedelta(minutes=15)
+    assert known == {A: cutoff("XNYS", A, lag), B: cutoff("XNYS", C, lag), C: cutoff("XNYS", C, lag)}
+
+
+def test_sessions_nobody_asked_for_are_not_stored(small: Warehouse, source: FrameProvider) -> None:
+    """The first night of a new warehouse would store a week that no partition says it has."""
+    assert load(small, source, C).appended == Appended(inserted=3)
+    assert small.read(BARS)["session"].unique().to_list() == [C]
+
+
+def test_a_correction_within_the_week_is_a_vintage_known_when_stored(small: Warehouse, source: FrameProvider) -> None:
+    """Vendors correct yesterday's bar in the morning: it was never noticed."""
+    load(small, source, A)
+    load(small, source, B)
+    source.rows["AAA"][DAYS.index(A)] = flat(A, 99.0)
+    loaded = load(small, source, C, now=NOW + timedelta(hours=1))
+    assert loaded.appended == Appended(inserted=3, revised=1, unchanged=5)
+    row = small.read(BARS).filter(instrument_id=instrument(small, "AAA"), session=A).row(0, named=True)
+    assert (row["close"], row["available_at"]) == (99.0, NOW + timedelta(hours=1))
+
+
+def test_the_same_content_is_not_compared_again(small: Warehouse, source: FrameProvider) -> None:
+    """A reload of ten years would cost as much as the first load."""
+    load(small, source, A, C)
+    recorded = "select count(*) from raw.loads"
+    before = small.read(recorded).item()
+    assert load(small, source, A, C, NOW + timedelta(hours=1)).appended == Appended(unchanged=9)
+    assert small.read(recorded).item() == before
+
+
+def test_the_same_content_is_compared_where_another_load_changed_it(small: Warehouse, source: FrameProvider) -> None:
+    """A correction that the vendor takes back would stay for ever."""
+    original = list(source.rows["AAA"])
+    load(small, source, A, C)
+    source.rows["AAA"][DAYS.index(B)] = flat(B, 99.0)
+    load(small, source, D, now=NOW + timedelta(hours=1))
+    source.rows["AAA"] = original
+    loaded = load(small, source, A, C, NOW + timedelta(hours=2))
+    assert loaded.appended == Appended(revised=1, unchanged=8)
+
+
+def test_a_load_that_was_cut_short_goes_on(settings: Settings) -> None:
+    """A kill in the middle of five hundred symbols would fetch all of them again."""
+    names = [f"S{n:03}" for n in range(120)]
+    source = FrameProvider({name: [flat(C, 10.0)] for name in names})
+    warehouse = Warehouse(
+        settings.model_copy(update={"universe": tuple(names[1:]), "benchmark": names[0]}), Role.PIPELINE
+    )
+    source.dies_at = 2
+    with pytest.raises(ProviderDown, match="hung up"):
+        load(warehouse, source, date(2000, 1, 3), C)
+    done: list[tuple[int, int]] = []
+    again = load_bars(warehouse, source, date(2000, 1, 3), C, "run", NOW, lambda n, of: done.append((n, of)))
+    assert len(source.asked[0]) == again.resumed < 120
+    assert set(source.asked[0]).isdisjoint(source.asked[2])
+    assert again.appended.inserted == 120 - again.resumed
+    assert done == [(120, 120)]
+    assert warehouse.read("select count(*) from raw.daily_bars").item() == 120
+    load_bars(warehouse, source, date(2000, 1, 3), C, "run", NOW)
+    assert sum(map(len, source.asked[3:])) == 120  # that attempt is finished: the next load asks for all
+
+
+def test_a_failed_symbol_does_not_stop_the_portions_after_it(settings: Settings) -> None:
+    """One unknown symbol alone in its portion would end the load."""
+    names = [f"S{n:03}" for n in range(76)]
+    source = FrameProvider({name: [flat(C, 10.0)] for name in names})
+    universe = (*names[1:], "ZZZ")
+    warehouse = Warehouse(settings.model_copy(update={"universe": universe, "benchmark": names[0]}), Role.PIPELINE)
+    loaded = load(warehouse, source, date(2000, 1, 3), C)
+    assert (loaded.appended.inserted, list(loaded.failed)) == (76, ["ZZZ"])
+
+
+def test_the_vendors_own_actions_are_stored_with_their_values(small: Warehouse, source: FrameProvider) -> None:
+    """A dividend of a split's day is paid on the new shares: its factor would be half of what it is."""
+    rows = [(B, "split", 2.0), (B, "cash_dividend", 1.0), (C, "cash_dividend", 0.5)]
+    source.actions["AAA"] = pl.DataFrame(rows, schema=ACTION_SCHEMA, orient="row")
+    loaded = load(small, source, B, C)
+    before = 10.0 + DAYS.index(A)
+    sql = "select ex_session, kind, price_factor, value from raw.corporate_actions order by 1, 2"
+    assert small.read(sql).rows() == [
+        (B, "cash_dividend", pytest.approx(1 - 1.0 / (before / 2)), 1.0),
+        (B, "split", 0.5, 2.0),
+        (C, "cash_dividend", pytest.approx(1 - 0.5 / (before + 1)), 0.5),
+    ]
+    assert loaded.actions == 3
+    assert load(small, source, B, C).actions == 0
+
+
+def test_an_action_that_the_vendor_takes_back_is_cancelled(small: Warehouse, source: FrameProvider) -> None:
+    """A dividend entered by mistake would stay in every return."""
+    rows = source.rows["AAA"]
+    source.rows["AAA"] = [flat(row[0], row[4], adjusted=row[4] * 0.9) if row[0] <= A else row for row in rows]
+    assert load(small, source, B).actions == 1
+    source.rows["AAA"] = rows
+    assert load(small, source, B, now=NOW + timedelta(hours=1)).actions == 1
+    factors = "select dividend_factor from raw.bars_with_factors_as_of($1) where instrument_id = $2"
+    aaa = instrument(small, "AAA")
+    assert small.read(factors, NOW, aaa).item() == pytest.approx(0.9)
+    assert small.read(factors, NOW + timedelta(hours=2), aaa).item() == 1.0
+    assert load(small, source, B, now=NOW + timedelta(hours=2)).actions == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ((C, "merger", 1.0), "the kind of action is not known"),
+        ((C, "split", 0.0), "the value is not a positive number"),
+        ((C, "cash_dividend", float("nan")), "the value is not a positive number"),
+        ((date(2013, 2, 18), "split", 2.0), "there is no bar on its ex-session"),
+        ((C, "cash_dividend", 1_000.0), "the dividend is not less than the close before it"),
+    ],
+)
+def test_an_action_that_cannot_be_is_held(
+    small: Warehouse, source: FrameProvider, action: tuple[date, str, float], reason: str
+) -> None:
+    """It would be gone without a trace, or turn every earlier price negative."""
+    good = (B, "split", 2.0)
+    source.actions["AAA"] = pl.DataFrame([good, action], schema=ACTION_SCHEMA, orient="row")
+    assert load(small, source, B, C).quarantined == {reason: 1}
+    assert small.read("select kind from raw.corporate_actions").to_series().to_list() == ["split"]
+    held = small.read("select source, subject, session, reason from quarantine.rows").rows()
+    assert held == [("raw.corporate_actions", "AAA", action[0], reason)]

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from bifrost_assets.late_data import BUSY, RANGE_END, RANGE_START, late_data, recompute
 from bifrost_assets.market_data.providers.base import BarProvider
 from bifrost_assets.partitions import SESSIONS
 from bifrost_assets.watch import book_of_failures, daemon_problems
@@ -14,13 +15,6 @@ from bifrost_core.warehouse.warehouse import Warehouse
 TARGETS = dg.AssetKey(["signals", "targets"])
 ORDERS = dg.AssetKey(["trading", "orders"])
 GRACE = timedelta(minutes=30)  # the schedule comes first; the sensor is for what it missed
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-BUSY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 nightly = dg.define_asset_job(
     "nightly",
@@ -35,9 +29,9 @@ def automation_of(settings: Settings) -> dg.Definitions:
     """The job, its schedule, and the sensors. With live data they run by themselves, with sample data when asked."""
     live = settings.provider != "sample"
     return dg.Definitions(
-        jobs=[nightly],
+        jobs=[nightly, recompute],
         schedules=[after_each_close(settings, running=live)],
-        sensors=[new_session_available(settings, running=live), failed_checks, daemon_unhealthy],
+        sensors=[new_session_available(settings, running=live), late_data, failed_checks, daemon_unhealthy],
     )
 
 

@@ -33,9 +33,9 @@ COLUMNS = dg.TableSchema(
 )
 def daily(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
     """One row per instrument and session: returns, volatility, momentum, RSI, z-score, volume ratio and beta."""
-    window = window_of(context)
+    window, stamp = window_of(context), Stamp.of(context.run_id)
     rows = features_of_window(warehouse, window.first, window.last)
-    stamped = Stamp.of(context.run_id).onto(rows)
+    stamped = stamp.onto(rows)
     with warehouse.transaction() as connection:
         where = "session between %s and %s"
         replace_sessions(connection, stamped, "features.daily", where, (window.first, window.last))

@@ -68,12 +68,11 @@ def model_predictions(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.MaterializeResult[None]:
     """Next-5-session return relative to the universe per instrument and session, by a model that knew only the past."""
-    window = window_of(context)
+    window, stamp = window_of(context), Stamp.of(context.run_id)
     rows = predictions(warehouse, window.first, window.last)
     with warehouse.transaction() as connection:
         where = "session between %s and %s"
-        stamped = Stamp.of(context.run_id).onto(rows)
-        replace_sessions(connection, stamped, "ml.predictions", where, (window.first, window.last))
+        replace_sessions(connection, stamp.onto(rows), "ml.predictions", where, (window.first, window.last))
     return dg.MaterializeResult(
         metadata={"dagster/row_count": rows.height, "model_versions": rows["model_version"].n_unique()}
     )

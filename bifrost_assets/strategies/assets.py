@@ -24,9 +24,9 @@ from bifrost_core.warehouse.warehouse import Warehouse
 )
 def signals(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
     """What each strategy wants to hold after a session: a row per strategy and instrument, before portfolio limits."""
-    window = window_of(context)
+    window, stamp = window_of(context), Stamp.of(context.run_id)
     rows, version = signals_of_window(warehouse, strategies(), window.first, window.last)
-    stamped = Stamp.of(context.run_id).onto(rows.with_columns(data_version=pl.lit(version)))
+    stamped = stamp.onto(rows.with_columns(data_version=pl.lit(version)))
     with warehouse.transaction() as connection:
         where = "session between %s and %s"
         replace_sessions(connection, stamped, "signals.signals", where, (window.first, window.last))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from bifrost_core.settings import Settings
     from bifrost_core.warehouse.warehouse import Warehouse
 
+FOREVER = datetime.max.replace(tzinfo=UTC)
 BARS = """
     select instrument_id, session, close, volume, split_factor * dividend_factor as factor, available_at
-    from raw.bars_with_factors_as_of($3) where session between $1 and $2
+    from raw.bars_with_factors_as_of($3, $4) where session between $1 and $2
 """
 INSTRUMENTS = "select instrument_id, symbol, asset_class from reference.instruments"
 # What came to be known between two cutoffs about sessions up to the second, other than bars on their own day.
@@ -52,8 +53,10 @@ def known_at(settings: Settings, session: date) -> datetime:
     return cutoff(settings.exchange, session, timedelta(minutes=settings.availability_lag_minutes))
 
 
-def bars_as_of(warehouse: Warehouse, first: date, last: date, known: datetime) -> pl.DataFrame:
-    """Bars of sessions first..last as known at `known`, by instrument and session.
+def bars_as_of(
+    warehouse: Warehouse, first: date, last: date, known: datetime, stored: datetime = FOREVER
+) -> pl.DataFrame:
+    """Bars of sessions first..last as known at `known` among those stored by `stored`, by instrument and session.
 
     Columns instrument_id, symbol, asset_class, session, close, volume, total_return (null on an instrument's first bar
     here) and available_at.
@@ -61,7 +64,7 @@ def bars_as_of(warehouse: Warehouse, first: date, last: date, known: datetime) -
     own = pl.col("instrument_id") == pl.col("instrument_id").shift(1)
     before = pl.when(own).then(pl.col("close").shift(1))
     return (
-        warehouse.read(BARS, first, last, known)
+        warehouse.read(BARS, first, last, known, stored)
         .sort("instrument_id", "session")
         .with_columns(total_return=pl.col("close") / (before * pl.col("factor")) - 1)
         .join(warehouse.read(INSTRUMENTS), on="instrument_id", maintain_order="left")

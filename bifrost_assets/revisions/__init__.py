@@ -1,0 +1,1 @@
+"""The revision radar: what providers changed after the fact, and what would have been another way because of it."""

@@ -37,4 +37,5 @@ def revisions(limit: int = typer.Option(20, min=1, help="How many rows, the newe
         effects = ", ".join(f"{row[name]} {name.replace('_', ' ')}" for name in ("feature_rows", "signals", "targets"))
         size = f"{row['revised_sessions']:>5} {change:>8}"
         weight = f"weight by {row['largest_weight_change']:.2%} at most"
-        print(f"{row['revised_at']:%Y-%m-%d %H:%M}   {row['symbol']:8} {size}  {effects} ({weight}), {row['fills']} fills")
+        what = f"{effects} ({weight}), {row['fills']} fills"
+        print(f"{row['revised_at']:%Y-%m-%d %H:%M}   {row['symbol']:8} {size}  {what}")

@@ -83,3 +83,21 @@ def test_a_later_session_never_changes_what_was_found() -> None:
     known = derive_actions(history.filter(pl.col("session") <= until), provider.price_unit)
     whole = derive_actions(history, provider.price_unit)
     assert known.equals(whole.filter(pl.col("ex_session") <= until))
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "FB", "GOOG", "IBM", "MSFT"])
+def test_adjusted_closes_come_out_as_the_vendors(symbol: str) -> None:
+    """Thirteen years of factors, each rounded, multiply: an action missed or found twice shows in all prices before it.
+
+    The vendor's closes are adjusted for what came after the sample as well, which is one factor for all of them.
+    """
+    provider = provider_of(load_settings())
+    [one] = provider.fetch([symbol], date(2000, 1, 3), date(2013, 3, 1)).loaded
+    history = one.bars.with_columns(instrument_id=pl.lit(1))
+    factors = derive_actions(history, provider.price_unit).select(session="ex_session", factor="price_factor")
+    later = pl.col("factor").fill_null(1.0).cum_prod(reverse=True).shift(-1, fill_value=1.0)
+    ours = history.join(factors, on="session", how="left", maintain_order="left").select(later * pl.col("close"))
+    vendors = history["vendor_adj_close"] * (history["close"][-1] / history["vendor_adj_close"][-1])
+    gap = (ours.to_series() / vendors - 1).abs().max()
+    assert isinstance(gap, float)
+    assert gap < 1e-4

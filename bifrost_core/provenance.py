@@ -60,8 +60,9 @@ def frame_version(frame: pl.DataFrame) -> str:
     """A version of a frame's content: equal frames (names, types, rows in order) have equal versions, others differ."""
     digest = hashlib.sha256(canonical_json([[name, str(dtype)] for name, dtype in frame.schema.items()]))
     for column in frame.iter_columns():
-        digest.update(len(column).to_bytes(8, "big"))
-        digest.update(column.is_null().to_numpy().tobytes())
+        nulls = column.null_count()
+        digest.update(len(column).to_bytes(8, "big") + nulls.to_bytes(8, "big"))
+        digest.update(column.is_null().to_numpy().tobytes() if nulls else b"")
         digest.update(_column_bytes(column))
     return digest.hexdigest()[:16]
 
@@ -70,7 +71,8 @@ def _column_bytes(column: pl.Series) -> bytes:
     """Numbers and times as they lie in memory, anything else as canonical text."""
     dtype = column.dtype
     if dtype.is_integer() or dtype.is_float() or dtype.is_temporal():
-        return column.to_physical().fill_null(0).to_numpy().tobytes()
+        numbers = column.to_physical()
+        return (numbers.fill_null(0) if numbers.null_count() else numbers).to_numpy().tobytes()
     if dtype.is_nested() or dtype.is_decimal():
         return canonical_json(column.to_list())
     return canonical_json(column.cast(str).to_list())

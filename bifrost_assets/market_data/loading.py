@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OVERLAP_SESSIONS = 5  # looked at again by every load: a bar may come late, and what it was may be corrected
 ROWS_AT_ONCE = 250_000  # what bounds the memory of a load, however long its history
+MANY = 50_000  # bars after which the planner has to learn of them, before the next step of the run reads them
 Progress = Callable[[int, int], None]
 
 
@@ -52,6 +53,8 @@ def load_bars(
         progress(len(symbols) - len(todo) + todo.index(some[-1]) + 1, len(symbols))
     with warehouse.transaction() as connection:
         members = update_universe(connection, settings.universe)
+        if total.appended.inserted + total.appended.revised > MANY:
+            connection.execute("analyze raw.daily_bars, raw.daily_bars_superseded")
         loads.finish(connection, attempt)
     return total + Loaded(members=members)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Params = Sequence[Any]
 CSV_ROWS = 50_000
+PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
 @lru_cache(maxsize=8)
@@ -38,12 +40,19 @@ def read_frame(uri: str, sql: str, params: Params = ()) -> pl.DataFrame:
     import pyarrow as pa
 
     with adbc.AdbcConnection(_database(uri)) as connection, adbc.AdbcStatement(connection) as statement:
-        statement.set_sql_query(sql)
-        if params:
-            statement.prepare()
-            statement.bind(pa.RecordBatch.from_pydict({str(n): [value] for n, value in enumerate(params, 1)}))
+        statement.set_sql_query(with_literals(sql, params))
         rows, _ = statement.execute_query()
         return cast("pl.DataFrame", pl.from_arrow(pa.RecordBatchReader.from_stream(rows).read_all()))
+
+
+def with_literals(sql: str, params: Params) -> str:
+    """`sql` with each `$n` replaced by the value as a quoted literal.
+
+    The driver reads a statement without parameters through COPY, and one with them row by row: half as fast. The planner
+    sees the values, too, and leaves out the partitions that they exclude.
+    """
+    literals = [s.Literal(value).as_string(None) for value in params]
+    return PLACEHOLDER.sub(lambda found: literals[int(found[1]) - 1], sql)
 
 
 def copy_frame(connection: psycopg.Connection, frame: pl.DataFrame, table: str) -> int:

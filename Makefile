@@ -22,12 +22,13 @@ up: $(RUNTIME) ## Run every part, supervised, until Ctrl-C
 test: $(TESTS) ## Lint, types, import rules, tests
 	@tools/chromium.sh
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 .PHONY: lint
 lint: $(TESTS) ## Lint, types and import rules alone
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests bifrost_core/warehouse/migrations/sql
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

@@ -18,7 +18,7 @@ GRACE = timedelta(minutes=30)  # the schedule comes first; the sensor is for wha
 
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("intraday"),
     description="The main job for one session or a range of them: bars, models, features, signals, targets, reports.",
     partitions_def=SESSIONS,
     executor_def=dg.in_process_executor,

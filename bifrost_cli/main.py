@@ -7,7 +7,18 @@ from typing import Any
 
 import typer
 
-from bifrost_cli.commands import db, health, pipeline, run_parts, show
+from bifrost_cli.commands import (
+    db,
+    health,
+    lineage,
+    pipeline,
+    quarantine,
+    reference,
+    retention,
+    revisions,
+    run_parts,
+    show,
+)
 from bifrost_core.errors import BifrostError
 
 HELP = """Bifrost Trader: every number an asset, every fill explained.
@@ -31,7 +42,12 @@ class Bifrost(typer.Typer):
 
 app = Bifrost(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(db.app, name="db")
+app.add_typer(reference.app, name="reference")
+app.add_typer(lineage.app, name="lineage")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(retention.app, name="retention")
 pipeline.register(app)
+revisions.register(app)
 run_parts.register(app)
 show.register(app)
 health.register(app)

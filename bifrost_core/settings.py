@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,8 +24,11 @@ from pydantic_settings import (
 
 from bifrost_core.errors import SettingsError
 from bifrost_core.secrets import Secrets, load_or_create
+from bifrost_core.thresholds import Thresholds
 
 ROOT = Path(__file__).resolve().parent.parent
+Columns = tuple[tuple[str, str], ...]
+"""A vendor's column names with ours; a table in bifrost.toml."""
 
 
 class Settings(BaseSettings):
@@ -47,9 +51,58 @@ class Settings(BaseSettings):
     provider: str = Field(
         default="sample",
         pattern=r"^[a-z][a-z0-9_]*$",
-        description="Where daily bars come from: sample, yahoo, or a file of yours.",
+        description="Where bars come from: sample, yahoo, alpaca, csv, parquet, or a file of yours.",
+    )
+    provider_tries: int = Field(default=5, ge=1, description="How often a request to a provider is tried.")
+    provider_timeout_seconds: float = Field(
+        default=20.0, gt=0, description="A provider's answer is waited for this long."
+    )
+    provider_backoff_seconds: float = Field(
+        default=0.5, gt=0, description="Longest pause after the first failed try; doubles with every other."
+    )
+    provider_backoff_max_seconds: float = Field(
+        default=60.0, gt=0, description="No pause is longer; a server that asks for a longer one is given up."
     )
     yahoo_url: str = Field(default="https://query2.finance.yahoo.com", description="Base address of Yahoo's chart API.")
+    yahoo_requests_per_second: float = Field(default=2.0, gt=0, description="Pace of requests to Yahoo.")
+    alpaca_data_url: str = Field(default="https://data.alpaca.markets", description="Alpaca's market data API.")
+    alpaca_assets_url: str = Field(
+        default="https://paper-api.alpaca.markets", description="Alpaca's trading API, asked what a symbol stands for."
+    )
+    alpaca_key_id: SecretStr | None = Field(default=None, description="Key of your Alpaca account, for market data.")
+    alpaca_secret_key: SecretStr | None = Field(default=None, description="Secret that belongs to alpaca_key_id.")
+    alpaca_feed: Literal["iex", "sip"] = Field(
+        default="iex", description="Alpaca's bars, quotes and trades: one exchange (free), or all of them."
+    )
+    alpaca_requests_per_second: float = Field(default=3.0, gt=0, description="Pace of requests to Alpaca.")
+    source_folder: Path | None = Field(default=None, description="Folder of a vendor's dump, for csv and parquet.")
+    source_bars: str = Field(
+        default="", description="File of daily bars; {symbol} in it stands for the symbol. Default {symbol}.<provider>."
+    )
+    source_columns: Annotated[Columns, NoDecode] = Field(
+        default=(), description="Their column names and ours; in the environment, Date=session,Open=open."
+    )
+    source_date_format: str = Field(default="%Y-%m-%d", description="How dates are written, where they are text.")
+    source_minutes: str = Field(default="", description="File of one-minute bars, as source_bars; empty means none.")
+    source_minute_columns: Annotated[Columns, NoDecode] = Field(
+        default=(), description="As source_columns, for source_minutes."
+    )
+    source_time_format: str = Field(default="%Y-%m-%d %H:%M:%S", description="How times are written, where text.")
+    source_time_zone: str = Field(default="UTC", description="IANA zone of times that name none.")
+    source_separator: str = Field(default=",", min_length=1, max_length=1, description="Between columns of CSV files.")
+    source_currency: str = Field(default="USD", description="Currency of the prices; GBX means pence.")
+    source_price_unit: float = Field(
+        default=0.01, gt=0, description="Smallest step of adjusted closes: smaller differences are rounding."
+    )
+    second_provider: str = Field(
+        default="",
+        pattern=r"^([a-z][a-z0-9_]*)?$",
+        description="Another provider, whose daily bars ours are compared with; empty means none.",
+    )
+    quality: Thresholds = Field(
+        default=Thresholds(),
+        description="When market data is doubted or held; the Data quality page says what each threshold means.",
+    )
     exchange: str = Field(default="XNYS", description="ISO 10383 MIC whose sessions partition everything.")
     universe: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("AAPL", "FB", "GOOG", "IBM", "MSFT"), description="Symbols to trade; in the environment, AAPL,MSFT."
@@ -62,6 +115,23 @@ class Settings(BaseSettings):
     )
     availability_lag_minutes: int = Field(
         default=15, ge=0, description="A session's bar is known this long after close."
+    )
+    freshness_grace_minutes: int = Field(
+        default=60, ge=0, description="An asset is late that lacks a session this long after its bars are known."
+    )
+    alert_url: SecretStr | None = Field(
+        default=None, description="HTTP address that is sent alerts about late assets, as JSON; unset means none."
+    )
+
+    minute_price_tolerance: float = Field(
+        default=0.005, gt=0, description="Relative difference allowed between minutes rolled up and the daily bar."
+    )
+    minute_volume_min: float = Field(
+        default=0.5, ge=0, description="Least share of the daily volume in the minutes: auctions are in the day's only."
+    )
+    minute_volume_max: float = Field(default=1.05, gt=0, description="Most of the daily volume in the minutes.")
+    minute_share_min: float = Field(
+        default=0.95, ge=0, le=1, description="Share of a session's minutes that each traded symbol should have."
     )
 
     account: str = Field(default="paper", description="The account that targets are made for.")
@@ -89,10 +159,10 @@ class Settings(BaseSettings):
     daemon_port: int = Field(default=8700, ge=1, le=65535, description="Execution daemon's API.")
     paper_exchange_port: int = Field(default=8701, ge=1, le=65535, description="Paper exchange.")
 
-    @field_validator("home", "artifacts")
+    @field_validator("home", "artifacts", "source_folder")
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
 
     @field_validator("universe", mode="before")
     @classmethod
@@ -106,6 +176,18 @@ class Settings(BaseSettings):
         if not named:
             raise ValueError("name at least one symbol")
         return named
+
+    @field_validator("source_columns", "source_minute_columns", mode="before")
+    @classmethod
+    def _mapping(cls, columns: object) -> object:
+        if isinstance(columns, dict):
+            return tuple(columns.items())
+        if not isinstance(columns, str):
+            return columns
+        pairs = [pair.partition("=") for pair in columns.split(",") if pair.strip()]
+        if wrong := [theirs for theirs, sign, _ in pairs if not sign]:
+            raise ValueError(f"{wrong[0]!r} is not a pair such as Date=session")
+        return tuple((theirs.strip(), ours.strip()) for theirs, _, ours in pairs)
 
     @field_validator("first_session", "first_partition")
     @classmethod
@@ -177,14 +259,17 @@ def load_settings(**overrides: Any) -> Settings:
 def _wrong(error: ValidationError) -> SettingsError:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "settings"
+    known: Iterable[str] = Settings.model_fields
+    if name == "quality" and len(first["loc"]) > 1:
+        name, known = f"quality.{first['loc'][1]}", [f"quality.{one}" for one in Thresholds.model_fields]
     if first["type"] == "extra_forbidden":
-        near = get_close_matches(name, Settings.model_fields, n=1)
+        near = get_close_matches(name, known, n=1)
         remedy = f"Did you mean {near[0]}?" if near else "`bifrost config` lists all settings"
         return SettingsError(f"{toml_file()} has an unknown setting {name!r}", remedy)
     got = "" if name == "database_url" else f" (got {first.get('input')!r})"
     return SettingsError(
         f"setting {name!r} is wrong: {first['msg'].removeprefix('Value error, ')}{got}",
-        f"Set BIFROST_{name.upper()}, or {name} in bifrost.toml; `bifrost config` lists all settings",
+        f"Set BIFROST_{name.partition('.')[0].upper()}, or {name} in bifrost.toml; `bifrost config` lists all settings",
     )
 
 
@@ -214,7 +299,9 @@ def unknown_variables() -> list[str]:
 
 
 def _shown(value: object) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)  # SecretStr masks itself
+    if not isinstance(value, tuple):
+        return str(value)  # SecretStr masks itself
+    return ",".join(one if isinstance(one, str) else "=".join(one) for one in value)
 
 
 def _source(name: str, in_file: dict[str, Any]) -> str:

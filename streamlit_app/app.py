@@ -6,14 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from streamlit_app import layout
-from streamlit_app.views import operations, overview, provenance, research, risk
+from streamlit_app import layout, queries
+from streamlit_app.views import operations, overview, provenance, quality, research, revisions, risk
 
 HERE = Path(__file__).parent  # images are served from here: nothing is loaded from the internet
 PAGES = (
     (overview, "Overview", ":material/monitoring:", ""),
     (research, "Research", ":material/science:", "research"),
     (risk, "Risk and compliance", ":material/shield:", "risk"),
+    (quality, "Data quality", ":material/rule:", "quality"),
+    (revisions, "Revisions", ":material/history:", "revisions"),
     (operations, "Operations", ":material/settings_heart:", "operations"),
     (provenance, "Provenance", ":material/account_tree:", "provenance"),
 )
@@ -28,7 +30,9 @@ def main() -> None:
         st.Page(layout.guarded(view.render), title=title, icon=icon, url_path=path, default=not path)
         for view, title, icon, path in PAGES
     ]
-    st.navigation(pages).run()
+    page = st.navigation(pages)
+    layout.documentation(queries.settings().dbt_docs_port)
+    page.run()
 
 
 main()

@@ -41,6 +41,16 @@ def style() -> None:
     st.html(CSS)
 
 
+def documentation(port: int) -> None:
+    """The way from any page to what its tables and columns mean."""
+    st.sidebar.link_button(
+        "Tables and columns",
+        f"http://127.0.0.1:{port}",
+        icon=":material/menu_book:",
+        help="dbt docs, served by `bifrost up`",
+    )
+
+
 def guarded(render: Callable[[], None]) -> Callable[[], None]:
     """`render`, with a failure shown as one box that says what to do, never as a traceback."""
 

@@ -221,6 +221,20 @@ FRESHNESS = """
     ) facts
 """
 
+# `judged_seconds_ago` is for the page: verdicts that nobody renews say nothing about now
+LATENESS = """
+    select asset, due_session, has_session,
+        case when is_late then extract(epoch from judged_at - due_at)::float8 / 3600 end as hours_late,
+        replace(cause, '_', ' ') as cause, why, run_id, is_late, judged_at,
+        extract(epoch from now() - judged_at)::float8 as judged_seconds_ago
+    from quarantine.asset_freshness order by is_late desc, due_at, asset
+"""
+
+ALERTS = """
+    select raised_at, asset, due_session, replace(cause, '_', ' ') as cause, why, delivered_at, attempts, last_error
+    from quarantine.freshness_alerts order by alert_id desc limit 50
+"""
+
 QUARANTINED = """
     select source, reason, status, count(*) as row_count, max(quarantined_at) as last_at
     from quarantine.rows group by source, reason, status order by last_at desc limit 100
@@ -258,4 +272,23 @@ RUNS = """
     select r.run_id, r.pipeline_name as job, r.status, r.partition, to_timestamp(r.start_time) as started_at,
         r.end_time - r.start_time as seconds
     from runs r order by r.id desc limit 20
+"""
+
+REVISION_EFFECTS = """
+    select e.revised_at, i.symbol, e.revised_sessions, e.largest_change, e.first_session, e.last_session,
+        e.feature_rows, e.predictions, e.signals, e.targets, e.largest_weight_change, e.fills,
+        e.fill_value::float8 as fill_value
+    from research.revision_effects e
+    join reference.instruments i using (instrument_id)
+    order by e.revised_at desc, e.largest_weight_change desc, i.symbol
+    limit 500
+"""
+
+REVISED_BARS = """
+    select r.superseded_at, i.symbol, r.session, r.is_withdrawn, r.old_close, r.new_close, r.largest_price_change,
+        r.volume_change
+    from marts.fct_bar_revisions r
+    join reference.instruments i using (instrument_id)
+    order by r.superseded_at desc, r.largest_price_change desc nulls first
+    limit 500
 """

@@ -22,10 +22,15 @@ from tests import ports
 TEMPLATE = "bifrost_template"
 
 
-# No setting of the person who runs the tests reaches them; every session is a partition of its own.
+# No setting of the person who runs the tests reaches them; every session is a partition of its own; nobody waits long
+# before a vendor is asked again.
 for _name in [name for name in os.environ if name.startswith(("BIFROST_", "DAGSTER_", "DBT_", "MLFLOW_", "PG"))]:
     del os.environ[_name]
-os.environ.update(BIFROST_TOML="/nonexistent/bifrost.toml", BIFROST_FIRST_PARTITION="2000-01-03")
+os.environ.update(
+    BIFROST_TOML="/nonexistent/bifrost.toml",
+    BIFROST_FIRST_PARTITION="2000-01-03",
+    BIFROST_PROVIDER_BACKOFF_SECONDS="0.01",
+)
 
 
 @pytest.fixture(scope="session")

@@ -10,18 +10,61 @@ import polars as pl
 from bifrost_assets.backtests.trials import Done, Trial
 from bifrost_assets.stamp import Stamp
 from bifrost_core.calendar import all_sessions
+from bifrost_core.reference import UNIVERSE
 from bifrost_core.warehouse.bulk import copy_frame
 from bifrost_core.warehouse.warehouse import Warehouse
 
 TRAILING_SESSIONS = 252  # what a night can afford
 
+# Only of members of the session, and only what could be traded in the next: neither restricted nor gone by then.
 SIGNALS = """
-    select session, strategy, instrument_id, weight
-    from signals.signals where session between $1 and $2 order by session, strategy, instrument_id
+    select s.session, s.strategy, s.instrument_id, s.weight
+    from signals.signals s
+    join reference.universe_periods u on u.universe = $3 and u.instrument_id = s.instrument_id
+        and s.session >= u.valid_from and (u.valid_to is null or s.session < u.valid_to)
+    join reference.instruments i on i.instrument_id = s.instrument_id
+    where s.session between $1 and $2
+        and (i.listed_to is null or s.session < i.listed_to)
+        and not exists (
+            select from reference.restricted_list r
+            cross join lateral (
+                select min(n.session) as session from reference.sessions n
+                where n.exchange_mic = i.exchange_mic and n.session > s.session
+            ) following
+            where r.instrument_id = s.instrument_id and following.session >= r.valid_from
+                and (r.valid_to is null or following.session < r.valid_to)
+        )
+    order by s.session, s.strategy, s.instrument_id
 """
+# Of everything that was ever a member, delisted or not, and the benchmark. What was delisted ends in a bar at what a
+# share was worth then (its last close, where nobody said), so that no loss is left out. A symbol of two companies
+# stays with the one that has it, or had it last.
 BARS = """
-    select instrument_id, symbol, session, open, high, low, close, volume, total_return
-    from marts.fct_daily_bars where session between $1 and $2 order by instrument_id, session
+    with named as (
+        select i.instrument_id, i.listed_to, case when exists (
+            select from reference.instruments o
+            where o.symbol = i.symbol and o.instrument_id <> i.instrument_id
+                and (o.listed_to is null or o.listed_to > i.listed_to)
+        ) then i.symbol || '#' || i.instrument_id else i.symbol end as symbol
+        from reference.instruments i
+        where (i.symbol = $4 and i.listed_to is null)
+            or i.instrument_id in (select u.instrument_id from reference.universe_periods u where u.universe = $3)
+    )
+    select b.instrument_id, n.symbol, b.session, b.open, b.high, b.low, b.close, b.volume, b.total_return
+    from marts.fct_daily_bars b
+    join named n using (instrument_id)
+    where b.session between $1 and $2 and (n.listed_to is null or b.session <= n.listed_to)
+    union all
+    select n.instrument_id, n.symbol, a.ex_session, w.price, w.price, w.price, w.price, 0, w.price / b.close - 1
+    from raw.corporate_actions_as_of() a
+    join named n using (instrument_id)
+    cross join lateral (
+        select session, close from marts.fct_daily_bars
+        where instrument_id = n.instrument_id and session <= n.listed_to order by session desc limit 1
+    ) b
+    cross join lateral (select greatest(coalesce(a.value, b.close), 0.000001) as price) w
+    where a.kind = 'delisting' and not a.is_cancelled and a.ex_session between $1 + 1 and $2 and b.session >= $1
+    order by 1, 3
 """
 KNOWN = "select metrics::text as metrics from research.backtests where backtest_id = $1"
 INSERT = """
@@ -39,11 +82,9 @@ def start_of(mic: str, first: date, last: date) -> date:
 
 
 def read(warehouse: Warehouse, first: date, last: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Signals and bars (universe and benchmark) of sessions first..last."""
-    settings = warehouse.settings
-    traded = [*settings.universe, settings.benchmark]
-    bars = warehouse.read(BARS, first, last).filter(pl.col("symbol").is_in(traded))
-    return warehouse.read(SIGNALS, first, last), bars
+    """Signals and bars of sessions first..last: of the universe as of each session, and the benchmark."""
+    which = (first, last, UNIVERSE)
+    return warehouse.read(SIGNALS, *which), warehouse.read(BARS, *which, warehouse.settings.benchmark)
 
 
 def recorded(warehouse: Warehouse, trial: Trial) -> dict[str, float] | None:

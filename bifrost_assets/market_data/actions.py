@@ -50,37 +50,40 @@ def find_actions(
 
 
 def _judged(bars: pl.DataFrame, instrument: int, actions: pl.DataFrame) -> pl.DataFrame:
-    """The vendor's actions from the second bar on, with their factors, and the reason why one cannot be.
+    """The vendor's actions after the first bar, with their factors, and the reason why one cannot be.
 
-    The dividend of a session that is also a split's is paid on the new shares, so its factor is 1 - dividend / (close
+    One whose ex-session has no bar takes effect with the next bar; one after all bars has not taken effect yet. The
+    dividend of a session that is also a split's is paid on the new shares, so its factor is 1 - dividend / (close
     before * split factor): the one that makes (close + dividend) / (close before * split factor) the total return.
     """
     own = bars.filter(pl.col("instrument_id") == instrument).sort("session")
-    before = own.select(ex_session="session", before=pl.col("close").shift(1))
-    since = own["session"][1] if own.height > 1 else None
-    known = pl.col("kind").is_in(["split", "cash_dividend"])
-    positive = pl.col("value").is_finite() & (pl.col("value") > 0)
-    is_split = pl.col("kind") == "split"
-    split = pl.when(is_split & positive).then(1 / pl.col("value")).otherwise(1.0).product().over("ex_session")
-    dividend = 1 - pl.col("value") / (pl.col("before") * split)
-    factors = (
-        actions.filter(pl.col("ex_session").is_null() | (pl.col("ex_session") >= since))
-        .group_by("ex_session", "kind", maintain_order=True)
-        .agg(pl.when(is_split.first()).then(pl.col("value").product()).otherwise(pl.col("value").sum()))
-        .join(before, on="ex_session", how="left")
-        .with_columns(price_factor=pl.when(is_split).then(1 / pl.col("value")).otherwise(dividend))
-    )
+    closes = own.select(takes_effect="session", bar="session", before=pl.col("close").shift(1))
+    ex, kind, value = pl.col("ex_session"), pl.col("kind"), pl.col("value")
+    due = actions.filter(ex.is_null() | ((ex > own["session"].min()) & (ex <= bars["session"].max())))
+    placed = due.sort("ex_session").join_asof(closes, left_on="ex_session", right_on="takes_effect", strategy="forward")
+    is_split, positive = kind == "split", (value.is_finite() & (value > 0)).fill_null(False)
+    split = pl.when(is_split & positive).then(1 / value).otherwise(1.0).product().over("bar")
     reason = (
-        pl.when(~known.fill_null(False))
+        pl.when(~kind.is_in(["split", "cash_dividend"]).fill_null(False))
         .then(pl.lit("the kind of action is not known"))
-        .when(~positive.fill_null(False))
+        .when(~positive)
         .then(pl.lit("the value is not a positive number"))
-        .when(pl.col("before").is_null())
-        .then(pl.lit("there is no bar on its ex-session"))
+        .when(pl.col("bar").is_null())
+        .then(pl.lit("there is no bar from its ex-session on"))
         .when(pl.col("price_factor") <= 0)
         .then(pl.lit("the dividend is not less than the close before it"))
     )
-    return factors.with_columns(reason=reason, instrument_id=pl.lit(instrument, dtype=pl.Int32), noise=pl.lit(0.0))
+    return (
+        placed.group_by("bar", "kind", maintain_order=True)
+        .agg(
+            pl.col("ex_session").first(),
+            pl.when(is_split.first()).then(value.product()).otherwise(value.sum()),
+            pl.col("before").first(),
+        )
+        .with_columns(price_factor=pl.when(is_split).then(1 / value).otherwise(1 - value / (pl.col("before") * split)))
+        .with_columns(reason=reason, instrument_id=pl.lit(instrument, dtype=pl.Int32), noise=pl.lit(0.0))
+        .with_columns(ex_session=pl.when(pl.col("reason").is_null()).then("bar").otherwise("ex_session"))
+    )
 
 
 def derive_actions(bars: pl.DataFrame, price_unit: float) -> pl.DataFrame:

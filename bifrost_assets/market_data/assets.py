@@ -1,7 +1,6 @@
 """Market data as assets: move data and report; the rules are in the modules beside this one."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,12 +15,17 @@ from bifrost_assets.partitions import SESSIONS, window_of
 from bifrost_core.warehouse.warehouse import Warehouse
 
 INSTRUMENTS = dg.AssetKey(["reference", "instruments"])
+SYMBOLS = dg.AssetKey(["reference", "symbols"])
 CALENDAR = dg.AssetKey(["reference", "sessions"])
 MEMBERS = dg.AssetKey(["reference", "universe_members"])
 BARS = dg.AssetKey(["raw", "daily_bars"])
 ACTIONS = dg.AssetKey(["raw", "corporate_actions"])
-NIGHTLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=5), warn_window=timedelta(days=4))
 
+COUNTS = """
+    select (select count(*) from reference.instruments) as instruments,
+        (select count(*) from reference.symbols) as symbols,
+        (select count(*) from reference.sessions) as sessions
+"""
 BAR_COLUMNS = dg.TableSchema(
     [
         dg.TableColumn("instrument_id", "integer"),
@@ -48,6 +52,14 @@ BAR_COLUMNS = dg.TableSchema(
             metadata={"dagster/table_name": "reference.instruments"},
         ),
         dg.AssetSpec(
+            SYMBOLS,
+            description="What each symbol meant when: one row per symbol, instrument and span of sessions.",
+            group_name="market_data",
+            kinds={"python", "postgres"},
+            owners=[Owner.DATA],
+            metadata={"dagster/table_name": "reference.symbols"},
+        ),
+        dg.AssetSpec(
             CALENDAR,
             description="One row per trading session of the exchange, past and the coming year.",
             group_name="market_data",
@@ -63,19 +75,24 @@ def reference_data(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Instruments and sessions; nothing is written where nothing changed."""
     with retrying_only_transient():
-        changed = reference.store_sessions(warehouse)
         registered = reference.register_instruments(warehouse, provider)
+        changed = reference.store_sessions(warehouse)
     for failure in registered.failed:
         context.log.warning(failure.problem)
-    counts = warehouse.read(
-        "select (select count(*) from reference.instruments) as n, (select count(*) from reference.sessions) as m"
-    ).row(0)
+    counts = warehouse.read(COUNTS).row(0, named=True)
     failed = {one.symbol: one.problem for one in registered.failed}
     yield dg.MaterializeResult(
         asset_key=INSTRUMENTS,
-        metadata={"dagster/row_count": counts[0], "added": list(registered.added), "failed_symbols": failed},
+        metadata={
+            "dagster/row_count": counts["instruments"],
+            "added": list(registered.added),
+            "failed_symbols": failed,
+        },
     )
-    yield dg.MaterializeResult(asset_key=CALENDAR, metadata={"dagster/row_count": counts[1], "changed": changed})
+    yield dg.MaterializeResult(asset_key=SYMBOLS, metadata={"dagster/row_count": counts["symbols"]})
+    yield dg.MaterializeResult(
+        asset_key=CALENDAR, metadata={"dagster/row_count": counts["sessions"], "changed": changed}
+    )
 
 
 @dg.multi_asset(
@@ -89,7 +106,6 @@ def reference_data(
             kinds={"python", "postgres"},
             owners=[Owner.DATA],
             metadata={"dagster/table_name": "raw.daily_bars", "dagster/column_schema": BAR_COLUMNS},
-            freshness_policy=NIGHTLY,
         ),
         dg.AssetSpec(
             ACTIONS,
@@ -173,6 +189,7 @@ def _bars_metadata(loaded: Loaded, provider: BarProvider) -> dict[str, Any]:
         "unchanged": appended.unchanged,
         "late": loaded.late,
         "resumed_symbols": loaded.resumed,
+        "dropped_before": loaded.dropped,
         "progress_percent": 100,
         "quarantined": loaded.quarantined.total(),
         "failed_symbols": loaded.failed,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bifrost_assets.market_data.bars import Sifted, in_schema, sift
-from bifrost_assets.market_data.evidence import Held
+from bifrost_assets.market_data.bars import in_schema, sift
+from bifrost_assets.market_data.evidence import BARS, Held
 from bifrost_assets.market_data.loads import Window
 from bifrost_assets.market_data.providers.base import Fetched, SymbolBars, SymbolError
 from bifrost_core.calendar import Session, cutoff, sessions_between
@@ -56,7 +56,6 @@ def batch_of(
     sessions = sessions_between(settings.exchange, window.start, window.last)
     sifted = sift(pl.concat(frames), [s.session for s in sessions], window.last)
     held = tuple(_held(sifted.bad, readable, window, ids, asked))
-    failed += _without_last(sifted, readable, window)
     history = _with_origin(sifted.good, settings, sessions, readable, window, ids)
     return Batch(history, _to_store(history, settings, window, asked), held, tuple(failed))
 
@@ -95,23 +94,24 @@ def _held(
         yield Held(str(symbol), own.drop("symbol"), window.provider, payloads[str(symbol)])
 
 
-def _without_last(sifted: Sifted, loaded: Sequence[SymbolBars], window: Window) -> list[SymbolError]:
-    """The listed symbols that have no good bar of the window's last session, each with the reason."""
+def without_last(batch: Batch, loaded: Sequence[SymbolBars], window: Window, ids: Mapping[str, int]) -> Batch:
+    """`batch` with the listed symbols that have no good bar of the window's last session among those that failed."""
     last = window.last
-    there = set(sifted.good.filter(pl.col("session") == last)["symbol"])
-    refused = set(sifted.bad.filter(pl.col("session") == last)["symbol"])
-    failed = []
+    there = set() if batch.bars.is_empty() else set(batch.bars.filter(pl.col("session") == last)["instrument_id"])
+    refused = {one.symbol for one in batch.held if one.source == BARS and (one.rows["session"] == last).any()}
+    failed = list(batch.failed)
+    known = {one.symbol for one in failed}
     for one in loaded:
         unlisted = last < (one.listed_from or date.min) or last > (one.listed_to or date.max)
-        if one.symbol in there or unlisted:
+        if one.symbol in known or ids.get(one.symbol) in there or unlisted:
             continue
         if one.symbol in refused:
-            problem = f"the bar of {one.symbol} for {last} is in quarantine: quarantine.rows has the reason"
+            problem = f"the bar of {one.symbol} for {last} is in quarantine: `bifrost quarantine list` has the reason"
             failed.append(SymbolError(one.symbol, problem))
         else:
             problem = f"the answer for {one.symbol} has no bar for {last}: it was not traded, or the provider is late"
             failed.append(SymbolError(one.symbol, problem, is_transient=True))
-    return failed
+    return replace(batch, failed=tuple(failed))
 
 
 def _with_origin(

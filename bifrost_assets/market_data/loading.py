@@ -10,7 +10,8 @@ from bifrost_assets.market_data import loads
 from bifrost_assets.market_data.loads import Window
 from bifrost_assets.market_data.portion import Load, Loaded, load_portion
 from bifrost_assets.market_data.providers.base import BarProvider
-from bifrost_assets.market_data.reference import instrument_ids, update_universe, wanted_symbols
+from bifrost_assets.market_data.providers.spool import resuming
+from bifrost_assets.market_data.reference import instrument_ids, symbols_to_load, update_universe
 from bifrost_core.calendar import all_sessions, cutoff, latest_closed, sessions_between
 from bifrost_core.errors import BifrostError
 
@@ -41,15 +42,16 @@ def load_bars(
     """
     settings, at = warehouse.settings, now or datetime.now(UTC)
     _ensure_over(settings, last, at)
-    load = Load(warehouse, provider, Window(provider.name, first, last, _start(settings, first)), at, run_id)
-    symbols = wanted_symbols(settings)
+    load = Load(warehouse, provider, Window(provider.name, first, last, _start(settings, first)), now, run_id)
     with warehouse.transaction() as connection:
+        symbols = symbols_to_load(connection, settings, first)
         attempt = loads.begin(connection, load.window, at, run_id)
-        done = {symbol for symbol, one in instrument_ids(connection).items() if one in attempt.done}
+        done = {symbol for symbol, one in instrument_ids(connection, first, last).items() if one in attempt.done}
     todo = [symbol for symbol in symbols if symbol not in done]
     total = Loaded(resumed=len(symbols) - len(todo))
     for some in _portions(settings, todo, load.window):
-        total += load_portion(load, some, is_first=some[0] == todo[0])
+        with resuming(provider):
+            total += load_portion(load, some, is_first=some[0] == todo[0])
         progress(len(symbols) - len(todo) + todo.index(some[-1]) + 1, len(symbols))
     with warehouse.transaction() as connection:
         members = update_universe(connection, settings.universe)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,17 +13,17 @@ import polars as pl
 from bifrost_assets.market_data import evidence, loads
 from bifrost_assets.market_data.action_vintages import Source, store_actions
 from bifrost_assets.market_data.actions import find_actions
-from bifrost_assets.market_data.batch import Batch, batch_of
+from bifrost_assets.market_data.batch import Batch, batch_of, without_last
 from bifrost_assets.market_data.evidence import Held
 from bifrost_assets.market_data.loads import Outcome, Window
-from bifrost_assets.market_data.providers.base import BarProvider, Fetched, ProviderDown, SymbolError
-from bifrost_assets.market_data.reference import instrument_ids
+from bifrost_assets.market_data.providers.base import BAR_SCHEMA, BarProvider, Fetched, ProviderDown, SymbolError
+from bifrost_assets.market_data.quality.admission import admit
+from bifrost_assets.market_data.reference import instrument_ids, record_delistings
+from bifrost_assets.market_data.vintages import KEY as VINTAGE_KEY
 from bifrost_assets.market_data.vintages import Appended, append_vintages
 from bifrost_core.errors import ProviderError
 
 if TYPE_CHECKING:
-    import psycopg
-
     from bifrost_core.warehouse.warehouse import Warehouse
 
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class Loaded:
     """What a load did, symbol by symbol where something was wrong.
 
-    `late` counts stored bars of sessions before the window, `resumed` the symbols that an earlier attempt had loaded.
+    `late` counts stored bars of sessions before the window, `resumed` the symbols that an earlier attempt had loaded,
+    `dropped` the bars that a person had refused before.
     """
 
     appended: Appended = field(default_factory=Appended)
@@ -40,6 +41,7 @@ class Loaded:
     payloads: int = 0
     late: int = 0
     resumed: int = 0
+    dropped: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -51,6 +53,7 @@ class Loaded:
             self.payloads + other.payloads,
             self.late + other.late,
             self.resumed + other.resumed,
+            self.dropped + other.dropped,
             self.quarantined + other.quarantined,
             self.failed | other.failed,
         )
@@ -58,12 +61,12 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One call of load_bars."""
+    """One call of load_bars; `at` is when its rows count as stored, if not when they are."""
 
     warehouse: Warehouse
     provider: BarProvider
     window: Window
-    at: datetime
+    at: datetime | None
     run_id: str
 
 
@@ -72,30 +75,71 @@ def load_portion(load: Load, symbols: Sequence[str], *, is_first: bool) -> Loade
     window, settings = load.window, load.warehouse.settings
     fetched = load.provider.fetch(symbols, window.start, window.last)
     with load.warehouse.transaction() as connection:
-        ids = instrument_ids(connection)
+        ids = instrument_ids(connection, window.start, window.last)
         contents = {ids[one.symbol]: loads.content_of(one) for one in fetched.loaded if one.symbol in ids}
         same = loads.unchanged(connection, window, contents)
-        fresh = Fetched(tuple(one for one in fetched.loaded if ids.get(one.symbol) not in same), fetched.failed)
-        batch = batch_of(settings, fresh, ids, window, loads.asked_before(connection, settings.exchange, window))
+        asked = loads.asked_before(connection, settings.exchange, window)
+    fresh = Fetched(tuple(one for one in fetched.loaded if ids.get(one.symbol) not in same), fetched.failed)
+    admitted = _admitted(load, batch_of(settings, fresh, ids, window, asked), fresh, ids)
+    batch = without_last(admitted.batch, fresh.loaded, window, ids)
+    with load.warehouse.transaction() as connection:
         payloads = evidence.keep_payloads(connection, window.provider, (one.payload for one in fresh.loaded))
         newly_held = evidence.quarantine(connection, batch.held, load.run_id)
     if is_first and not same and len(batch.failed) == len(symbols):
         raise _all_failed(load.provider, batch.failed)
-    appended = append_vintages(load.warehouse, batch.bars, load.at)
+    at = load.at or datetime.now(UTC)
+    appended = append_vintages(load.warehouse, batch.bars, at)
     with load.warehouse.transaction() as connection:
-        actions, refused = _store_actions(connection, load, batch, fresh, ids)
-        newly_held += evidence.quarantine(connection, refused, load.run_id)
+        actions = Counter(store_actions(connection, admitted.actions, batch.bars, Source(window.provider, at)))
+        record_delistings(connection, settings, window.provider, fetched.loaded, ids)
         outcomes = _outcomes(batch, fresh, ids, contents, window, appended.by_instrument + actions)
-        loads.record(connection, window, outcomes, load.at, load.run_id)
+        loads.record(connection, window, outcomes, at, load.run_id)
     late_held = Counter(reason for session, reason in newly_held if session and session < window.first)
     return Loaded(
         appended + Appended(unchanged=_rows_of(fetched, fresh, window)),
         actions=actions.total(),
         payloads=payloads,
         late=sum(n for session, n in appended.by_session.items() if session < window.first),
-        quarantined=_reasons((*batch.held, *refused), window) + late_held + sum(map(Counter, same.values()), Counter()),
+        dropped=admitted.dropped,
+        quarantined=_reasons(batch.held, window) + late_held + sum(map(Counter, same.values()), Counter()),
         failed={one.symbol: one.problem for one in batch.failed},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """What may be stored: `batch` with what is held beside it, the `actions` of its bars; how many were `dropped`."""
+
+    batch: Batch
+    actions: pl.DataFrame
+    dropped: int = 0
+
+
+def _admitted(load: Load, batch: Batch, fresh: Fetched, ids: Mapping[str, int]) -> _Admitted:
+    """`batch` less the bars that the gate holds or a person dropped, and the actions found in what is left."""
+    if batch.history.is_empty():
+        return _Admitted(batch, pl.DataFrame())
+    loaded = [one for one in fresh.loaded if one.symbol in ids]
+    named = {ids[one.symbol]: one.actions for one in loaded if one.actions is not None}
+    origin = {ids[one.symbol]: (one.symbol, one.payload.sha256) for one in loaded}
+    unit = load.provider.price_unit
+    settled = admit(load.warehouse, batch.bars, find_actions(batch.history, named, unit)[0])
+    out = batch.bars.join(settled.bars, on=VINTAGE_KEY, how="anti")
+    history = batch.history.join(out, on=VINTAGE_KEY, how="anti", maintain_order="left")
+    actions, refused = find_actions(history, named, unit)
+    bars = settled.held.partition_by("instrument_id", as_dict=True)
+    held = [
+        *(_held(load, origin[one], rows.select(*BAR_SCHEMA, "reason"), evidence.BARS) for (one,), rows in bars.items()),
+        *(_held(load, origin[one], rows, evidence.ACTIONS) for one, rows in refused.items()),
+    ]
+    return _Admitted(
+        replace(batch, history=history, bars=settled.bars, held=(*batch.held, *held)), actions, settled.dropped
+    )
+
+
+def _held(load: Load, origin: tuple[str, str], rows: pl.DataFrame, table: str) -> Held:
+    symbol, payload = origin
+    return Held(symbol, rows, load.window.provider, payload, table)
 
 
 def _rows_of(fetched: Fetched, fresh: Fetched, window: Window) -> int:
@@ -112,23 +156,6 @@ def _all_failed(provider: BarProvider, failed: Sequence[SymbolError]) -> Provide
         f"provider {provider.name!r} has no bars for any of {', '.join(one.symbol for one in failed)}: {problems}",
         "Check the network and BIFROST_UNIVERSE, then run the partition again: no good row was lost",
     )
-
-
-def _store_actions(
-    connection: psycopg.Connection, load: Load, batch: Batch, fresh: Fetched, ids: Mapping[str, int]
-) -> tuple[Counter[int], list[Held]]:
-    """Store the actions of the stored bars' sessions; returns how many by instrument, and what was held back."""
-    if batch.history.is_empty():
-        return Counter(), []
-    named = {ids[one.symbol]: one.actions for one in fresh.loaded if one.actions is not None and one.symbol in ids}
-    found, bad = find_actions(batch.history, named, load.provider.price_unit)
-    payloads = {ids[one.symbol]: (one.symbol, one.payload.sha256) for one in fresh.loaded if one.symbol in ids}
-    refused = [
-        Held(payloads[one][0], rows, load.window.provider, payloads[one][1], evidence.ACTIONS)
-        for one, rows in bad.items()
-    ]
-    stored = store_actions(connection, found, batch.bars, Source(load.window.provider, load.at))
-    return Counter(stored), refused
 
 
 def _outcomes(

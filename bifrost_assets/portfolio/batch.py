@@ -12,9 +12,9 @@ from uuid import UUID, uuid5
 import polars as pl
 import psycopg
 
-from bifrost_assets.asof import known_at
 from bifrost_assets.portfolio.combine import combined, parts
 from bifrost_assets.portfolio.limits import WEIGHT, PortfolioLimits, exact
+from bifrost_assets.portfolio.universe import tradable
 from bifrost_assets.stamp import Stamp
 from bifrost_core.calendar import shift
 from bifrost_core.errors import BifrostError
@@ -31,11 +31,6 @@ CHANNEL = "bifrost_targets"
 SIGNALS = """
     select session, strategy, instrument_id, weight, data_version
     from signals.signals where session = $1 order by strategy, instrument_id
-"""
-CLOSES = """
-    select i.instrument_id, i.symbol, b.close
-    from raw.daily_bars_as_of($2) b join reference.instruments i using (instrument_id)
-    where b.session = $1 and i.asset_class <> 'index' order by i.symbol
 """
 INSERT_BATCH = """
     insert into signals.target_batches (batch_id, account, strategies, as_of_session, valid_from, valid_until,
@@ -63,13 +58,16 @@ class Inputs:
 
 
 def read_inputs(warehouse: Warehouse, session: date) -> Inputs:
-    """The inputs of the batch of `session`; raises BatchError where a universe symbol's signals have no close."""
-    closes = warehouse.read(CLOSES, session, known_at(warehouse.settings, session)).filter(
-        pl.col("symbol").is_in(list(warehouse.settings.universe))
-    )
-    if closes.is_empty():
+    """The inputs of the batch of `session`; raises BatchError where no name of the universe has a close.
+
+    Signals on restricted names are left out, so that their target is 0.
+    """
+    names = tradable(warehouse, session)
+    if names.is_empty():
         raise BatchError(f"no bar of the universe in session {session}", "Load it first (asset raw/daily_bars)")
-    return Inputs(session, warehouse.read(SIGNALS, session), closes)
+    restricted = names.filter(pl.col("is_restricted"))
+    wanted = warehouse.read(SIGNALS, session).join(restricted, on="instrument_id", how="anti", maintain_order="left")
+    return Inputs(session, wanted, names.select("instrument_id", "symbol", "close"))
 
 
 def build(settings: Settings, strategies: tuple[str, ...], inputs: Inputs, stamp: Stamp) -> TargetBatch:

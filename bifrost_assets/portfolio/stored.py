@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from psycopg.rows import dict_row
@@ -19,10 +20,6 @@ TARGETS = """
     select symbol, target_weight, reference_price, contributions
     from signals.targets where batch_id = %s order by symbol
 """
-UNIVERSE = """
-    select symbol from marts.fct_daily_bars
-    where session = %s and asset_class <> 'index' and symbol = any(%s) order by symbol
-"""
 
 
 def newest_batch(warehouse: Warehouse, account: str, session: date) -> TargetBatch | None:
@@ -35,15 +32,10 @@ def newest_batch(warehouse: Warehouse, account: str, session: date) -> TargetBat
     return TargetBatch(**{**head, "strategies": tuple(head["strategies"])}, targets=targets)
 
 
-def universe_of(warehouse: Warehouse, session: date) -> list[str]:
-    """The universe's symbols that have a bar in `session`."""
-    with warehouse.transaction() as connection:
-        rows = connection.execute(UNIVERSE, (session, list(warehouse.settings.universe))).fetchall()
-    return [row[0] for row in rows]
-
-
-def faults(batch: TargetBatch, limits: PortfolioLimits, universe: list[str]) -> list[str]:
-    """Everything that would be wrong with trading `batch`: its limits, hash, count, symbols and contributions."""
+def faults(
+    batch: TargetBatch, limits: PortfolioLimits, universe: Sequence[str], restricted: Collection[str] = ()
+) -> list[str]:
+    """Everything that would be wrong with trading `batch`: its limits, hash, count, symbols, restricted names held."""
     found = limits.breaches([t.target_weight for t in batch.targets])
     window = (batch.valid_from, batch.valid_until)
     content = hash_of(batch.account, batch.strategies, batch.as_of_session, *window, batch.targets)
@@ -51,6 +43,8 @@ def faults(batch: TargetBatch, limits: PortfolioLimits, universe: list[str]) -> 
         found.append(f"content hashes to {content}, stored is {batch.content_hash}")
     if len(batch.targets) != batch.row_count:
         found.append(f"{batch.row_count} targets announced, {len(batch.targets)} stored")
-    if (symbols := [t.symbol for t in batch.targets]) != universe:
+    if (symbols := [t.symbol for t in batch.targets]) != list(universe):
         found.append(f"targets are for {', '.join(symbols)}; the universe is {', '.join(universe)}")
+    if wanted := [t.symbol for t in batch.targets if t.target_weight and t.symbol in restricted]:
+        found.append(f"wants restricted names: {', '.join(wanted)}")
     return found

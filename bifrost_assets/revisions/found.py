@@ -49,7 +49,9 @@ def new_revisions(warehouse: Warehouse) -> list[Revision]:
     """Revisions of bars and actions without a row in research.revision_effects, oldest first."""
     found = warehouse.read(NEW)
     parts = found.partition_by("revised_at", maintain_order=True)
-    return [
-        Revision(part["revised_at"][0], *part.select(a=pl.col("session").min(), b=pl.col("session").max()).row(0), part)
-        for part in parts
-    ]
+    return [_revision(part) for part in parts]
+
+
+def _revision(rows: pl.DataFrame) -> Revision:
+    first, last = rows.select(first=pl.col("session").min(), last=pl.col("session").max()).row(0)
+    return Revision(rows["revised_at"][0], first, last, rows)

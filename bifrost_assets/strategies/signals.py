@@ -12,24 +12,40 @@ from bifrost_assets.strategies.registry import StrategyError
 from bifrost_assets.strategies.strategy import Strategy
 from bifrost_core.calendar import all_sessions
 from bifrost_core.provenance import frame_version
+from bifrost_core.reference import UNIVERSE
 from bifrost_core.warehouse.warehouse import Warehouse
 
 KNOWN = f"""
-    select f.instrument_id, i.symbol, f.session, {", ".join(f"f.{name}" for name in FEATURES)},
-           p.prediction, p.model_name, p.model_version
+    select instrument_id, session, {", ".join(f"f.{name}" for name in FEATURES)}, prediction, model_name, model_version
     from features.daily f
-    join reference.instruments i using (instrument_id)
     left join ml.predictions p using (instrument_id, session)
-    where f.session between $1 and $2
-    order by f.session, f.instrument_id
+    where session between $1 and $2
+    order by session, instrument_id
 """  # noqa: S608, only our own column names
+# Who was in the universe when, under which symbol. Joined by polars: with both joins in KNOWN, ten years of 500 names
+# took twice as long to read.
+MEMBERS = """
+    select instrument_id, s.symbol, greatest(u.valid_from, s.valid_from) as since,
+        least(u.valid_to, s.valid_to) as until
+    from reference.universe_periods u
+    join reference.symbols s using (instrument_id)
+    where u.universe = $1
+"""
 
 
 def known(warehouse: Warehouse, first: date, last: date, lookback: int) -> pl.DataFrame:
-    """What strategies may look at: features and predictions from `lookback` sessions before `first` to `last`."""
+    """What strategies may look at: features and predictions from `lookback` sessions before `first` to `last`.
+
+    A session's rows are those of its members of the universe then, under the symbols of then: who was delisted since
+    is among them, who joined since is not.
+    """
     before = [s.session for s in all_sessions(warehouse.settings.exchange) if s.session < first]
     start = before[-lookback:][0] if lookback and before else first
-    return warehouse.read(KNOWN, start, last)
+    rows = warehouse.read(KNOWN, start, last).join(
+        warehouse.read(MEMBERS, UNIVERSE), on="instrument_id", maintain_order="left"
+    )
+    was_in = (pl.col("session") >= pl.col("since")) & (pl.col("session") < pl.col("until")).fill_null(True)
+    return rows.filter(was_in).drop("since", "until")
 
 
 def signals(frame: pl.DataFrame, chosen: Mapping[str, Strategy]) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import dbt_assets
+from dagster_dbt import DagsterDbtTranslatorSettings, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from bifrost_assets.warehouse_models.inprocess import GOOD, Dbt, NodeResult
@@ -15,7 +15,7 @@ from bifrost_core.settings import load_settings
 from bifrost_core.warehouse.warehouse import Warehouse
 
 PROJECT = prepared_project(load_settings())
-TRANSLATOR = ModelTranslator()
+TRANSLATOR = ModelTranslator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
 FINGERPRINT = fingerprint(PROJECT.project_dir)
 
 Reported = dg.MaterializeResult[Any] | dg.AssetCheckResult

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ class NodeResult:
 
 @dataclass(frozen=True, slots=True)
 class Dbt:
-    """Commands on the project in folder `project`, writing to folder `target`."""
+    """Commands on the project in folder `project`, writing to folder `target`, with dbt's `variables` (a cutoff)."""
 
     project: Path
     target: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def parse(self, *, write: bool = False) -> Any:
         """The project's parsed manifest; `write` puts manifest.json into the target folder."""
@@ -54,11 +56,8 @@ class Dbt:
         Raises BifrostError where dbt could not run at all; a model or test that failed is in the results.
         """
         with _environment(environment):
-            known = (
-                self.project,
-                key,
-                *sorted(environment.items()),
-            )  # dbt writes the database's name into the manifest
+            # dbt writes the database's name into the manifest
+            known = (self.project, key, *sorted(environment.items()), *sorted(self.variables.items()))
             manifest = _parsed[known] if known in _parsed else _parsed.setdefault(known, self.parse())
             only = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
             done = self._invoke(manifest, "build", "--no-write-json", *only, *selection)
@@ -71,17 +70,10 @@ class Dbt:
     def _invoke(self, manifest: Any, *arguments: str) -> Any:
         from dbt.cli.main import dbtRunner
 
-        logs = self.target / "logs"
-        where = [
-            "--project-dir",
-            self.project,
-            "--profiles-dir",
-            self.project,
-            "--target-path",
-            self.target,
-            "--log-path",
-            logs,
-        ]
+        where = ["--project-dir", self.project, "--profiles-dir", self.project]
+        where += ["--target-path", self.target, "--log-path", self.target / "logs"]
+        if self.variables:
+            where += ["--vars", json.dumps(dict(self.variables))]
         with _one_call:
             return dbtRunner(manifest=manifest).invoke(["--quiet", *arguments, *map(str, where)])
 

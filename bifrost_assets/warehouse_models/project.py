@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-
-from dagster_dbt import DbtProject
+from typing import TYPE_CHECKING
 
 from bifrost_assets.warehouse_models.inprocess import Dbt
 from bifrost_core.errors import BifrostError
 from bifrost_core.settings import ROOT, Settings
+
+if TYPE_CHECKING:
+    from dagster_dbt import DbtProject
 
 PROJECT = ROOT / "dbt_project"
 SOURCES = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "tests/**/*")
@@ -22,6 +24,8 @@ SOURCES = ("dbt_project.yml", "profiles.yml", "models/**/*", "macros/**/*", "tes
 
 def prepared_project(settings: Settings) -> DbtProject:
     """The project with an up-to-date manifest: in dbt_project/target, or under the home folder if that is read-only."""
+    from dagster_dbt import DbtProject
+
     if not PROJECT.is_dir():
         raise BifrostError(f"{PROJECT} is missing", "Install from a checkout, or copy dbt_project beside the packages")
     target = _target(settings)

@@ -1,15 +1,12 @@
-"""dbt's models in Dagster's terms: keys [schema, model], one group, kinds, owners and freshness."""
+"""dbt's models in Dagster's terms: keys [schema, model], one group, kinds and owners."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject
-
-NIGHTLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=5), warn_window=timedelta(days=4))
 
 
 class ModelTranslator(DagsterDbtTranslator):  # type: ignore[misc]
@@ -23,7 +20,6 @@ class ModelTranslator(DagsterDbtTranslator):  # type: ignore[misc]
         return spec.replace_attributes(
             group_name="warehouse",
             kinds={"dbt", "postgres"},
-            freshness_policy=NIGHTLY if schema == "marts" else None,
         ).merge_attributes(metadata={"dagster/table_name": f"{schema}.{name}"})
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:

@@ -108,7 +108,7 @@ class _Trace:
         if row["weight"] is None:
             return _missing("signal", name, "signals.signals has no such signal")
         sources = [self.prediction(row)] if row["model_name"] else [self.features(row)]
-        return _computed("signal", name, row, [("weight", f"{row['weight']:+.4f}")], sources)
+        return _computed("signal", name, row, [("weight", f"{row['weight']:+.4f}")], sources, warning=_later(row, row))
 
     def prediction(self, signal: Row) -> Link:
         row = self.one(sql.PREDICTION, signal)
@@ -117,7 +117,8 @@ class _Trace:
             problem = f"ml.predictions has none by version {signal['model_version']}"
             return _missing("prediction", name, problem, self.features(signal))
         sources = [self.model(row), self.features({**signal, **row})]
-        return _computed("prediction", name, row, [("value", f"{row['prediction']:+.6f}")], sources)
+        value = [("value", f"{row['prediction']:+.6f}")]
+        return _computed("prediction", name, row, value, sources, warning=_later(row, signal))
 
     def model(self, prediction: Row) -> Link:
         row = self.one(sql.MODEL, prediction)
@@ -135,12 +136,14 @@ class _Trace:
         sources = [own] if self.benchmark == signal["symbol"] else [own, self.vintages(signal, self.benchmark)]
         if row is None:
             return _missing("features", name, "features.daily has no such row", *sources)
-        return _computed("features", name, row, [("data version", row["data_version"])], sources)
+        version = [("data version", row["data_version"])]
+        return _computed("features", name, row, version, sources, warning=_later(row, signal))
 
     def vintages(self, signal: Row, symbol: str) -> Link:
         """The bars behind a row of features, as they were stored when its batch was made: one child per payload."""
         window = {
             "symbol": symbol,
+            "instrument_id": signal["instrument_id"] if symbol == signal["symbol"] else None,
             "session": signal["session"],
             "stored_at": signal["stored_at"],
             "days": sql.LOOKBACK_DAYS,
@@ -159,12 +162,25 @@ class _Trace:
 
 
 def _computed(
-    kind: str, name: str, row: Row, facts: list[tuple[str, str]], sources: list[Link], problem: str | None = None
+    kind: str,
+    name: str,
+    row: Row,
+    facts: list[tuple[str, str]],
+    sources: list[Link],
+    problem: str | None = None,
+    warning: str | None = None,
 ) -> Link:
     """A link that a Dagster run made."""
     run, code = row["dagster_run_id"], row["code_version"]
     problem = problem or (None if run and code else "run or code version is not recorded")
-    return Link(kind, name, tuple(facts), run, code, problem, tuple(sources))
+    return Link(kind, name, tuple(facts), run, code, problem, warning, tuple(sources))
+
+
+def _later(row: Row, signal: Row) -> str | None:
+    """A warning where `row` was computed after the batch that the signal went into."""
+    if row["computed_at"] <= signal["stored_at"]:
+        return None
+    return f"computed again after the batch was made, on {row['computed_at']:%Y-%m-%d %H:%M} UTC"
 
 
 def _missing(kind: str, name: str, problem: str, *sources: Link) -> Link:

@@ -12,6 +12,7 @@ class Link:
 
     `kind` is fill, order, decision, target, signal, prediction, model, features or vintages; `name` says which one;
     `facts` are (label, value) for a person. `problem` says why the link does not resolve; it is None on a good one.
+    `warning` says why what is shown may not be what was traded on.
     `sources` are the links this one was made from.
     """
 
@@ -21,6 +22,7 @@ class Link:
     dagster_run_id: str | None = None
     code_version: str | None = None
     problem: str | None = None
+    warning: str | None = None
     sources: tuple[Link, ...] = ()
 
     def walk(self) -> Iterator[Link]:
@@ -41,12 +43,14 @@ class Link:
 def as_text(trace: Link) -> str:
     """The trace as an indented tree, one line a link.
 
-    What does not resolve is marked BROKEN, and counted at the end; what was shown before is not shown again.
+    What does not resolve is marked BROKEN, and counted at the end, as warnings are; what was shown before is not shown
+    again.
     """
     lines = list(_tree(trace, "", "", set()))
     count = len({(link.kind, link.name, link.problem) for link in trace.broken})
     ending = f"{count} broken link{'s' if count > 1 else ''}" if count else "every link resolves"
-    return "\n".join([*lines, "", ending])
+    warned = len({(link.kind, link.name) for link in trace.walk() if link.warning})
+    return "\n".join([*lines, "", ending + (f", {warned} with a warning" if warned else "")])
 
 
 def _tree(link: Link, here: str, below: str, shown: set[Link]) -> Iterator[str]:
@@ -63,4 +67,5 @@ def _line(link: Link) -> str:
     made = [f"run {link.dagster_run_id}"] if link.dagster_run_id else []
     made += [f"code {link.code_version}"] if link.code_version else []
     text = " · ".join(parts + made)
-    return f"{text}  ← BROKEN: {link.problem}" if link.problem else text
+    text += f"  ← BROKEN: {link.problem}" if link.problem else ""
+    return text + (f"  ← WARNING: {link.warning}" if link.warning else "")

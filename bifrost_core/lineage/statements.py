@@ -1,5 +1,7 @@
 """The reads behind a trace (psycopg placeholders). A target is traced with what was stored when its batch was made.
 
+A target's symbol is that of the session it is traded in, in whose date (UTC) its validity ends.
+
 A strategy without a signal for an instrument contributes nothing, so the signals wanted are those of the contributions.
 """
 
@@ -23,6 +25,7 @@ DECISION = """
 
 TARGET = """
     select b.batch_id, %(symbol)s::text as symbol, b.as_of_session, b.created_at as stored_at,
+        reference.instrument_of(%(symbol)s, b.valid_until::date) as instrument_id,
         array(select jsonb_object_keys(t.contributions)) as strategies,
         b.dagster_run_id, b.code_version, t.target_weight, t.reference_price
     from signals.target_batches b
@@ -31,13 +34,12 @@ TARGET = """
 """
 
 SIGNALS = """
-    select wanted.strategy, %(as_of_session)s::date as session, %(symbol)s::text as symbol, i.instrument_id,
-        %(stored_at)s::timestamptz as stored_at, s.weight, s.model_name, s.model_version,
-        s.dagster_run_id, s.code_version
+    select wanted.strategy, %(as_of_session)s::date as session, %(symbol)s::text as symbol,
+        %(instrument_id)s::integer as instrument_id, %(stored_at)s::timestamptz as stored_at, s.weight, s.model_name,
+        s.model_version, s.computed_at, s.dagster_run_id, s.code_version
     from unnest(%(strategies)s::text[]) as wanted(strategy)
-    left join reference.instruments i on i.symbol = %(symbol)s
     left join signals.signals s
-        on s.strategy = wanted.strategy and s.session = %(as_of_session)s and s.instrument_id = i.instrument_id
+        on s.strategy = wanted.strategy and s.session = %(as_of_session)s and s.instrument_id = %(instrument_id)s
     order by wanted.strategy
 """
 
@@ -52,7 +54,7 @@ MODEL = """
 """
 
 FEATURES = """
-    select data_version, dagster_run_id, code_version from features.daily
+    select data_version, computed_at, dagster_run_id, code_version from features.daily
     where instrument_id = %(instrument_id)s and session = %(session)s
 """
 
@@ -60,9 +62,9 @@ VINTAGES = """
     select b.payload_sha256, b.provider, b.ingested_at, count(*) as bars, min(b.session) as first_session,
         max(b.session) as last_session, p.sha256 is not null as is_stored
     from raw.daily_bars_as_of(stored_at => %(stored_at)s) b
-    join reference.instruments i using (instrument_id)
     left join raw.payloads p on p.sha256 = b.payload_sha256
-    where i.symbol = %(symbol)s and b.session > %(session)s::date - %(days)s::integer and b.session <= %(session)s
+    where b.instrument_id = coalesce(%(instrument_id)s, reference.instrument_of(%(symbol)s, %(session)s))
+        and b.session > %(session)s::date - %(days)s::integer and b.session <= %(session)s
     group by b.payload_sha256, b.provider, b.ingested_at, p.sha256
     order by last_session, b.payload_sha256
 """

@@ -7,7 +7,8 @@ with traced as (
     left join trading.orders o using (client_order_id)
     left join signals.target_batches b using (batch_id)
     left join signals.targets t on t.batch_id = o.batch_id and t.symbol = f.symbol
-    left join reference.instruments i on i.symbol = f.symbol
+    left join reference.symbols i on i.symbol = f.symbol
+        and f.session >= i.valid_from and (i.valid_to is null or f.session < i.valid_to)
 ),
 targets as (
     select distinct batch_id, symbol, instrument_id, contributions, as_of_session, created_at from traced where has_batch
@@ -38,10 +39,13 @@ featured as (
     where t.contributions <> '{}'
 ),
 read_bars as (
-    select t.batch_id, t.symbol, t.as_of_session, t.created_at, i.instrument_id, bars.symbol as bar_symbol
+    select t.batch_id, t.symbol, t.as_of_session, t.created_at, bars.instrument_id, bars.symbol as bar_symbol
     from targets t
-    cross join lateral (select t.symbol union select %(benchmark)s) as bars(symbol)
-    left join reference.instruments i on i.symbol = bars.symbol
+    cross join lateral (
+        select t.symbol, t.instrument_id
+        union
+        select %(benchmark)s, reference.instrument_of(%(benchmark)s, t.as_of_session)
+    ) as bars(symbol, instrument_id)
 ),
 groundless as (
     select b.instrument_id, b.session, b.ingested_at

@@ -48,8 +48,8 @@ def read_frame(uri: str, sql: str, params: Params = ()) -> pl.DataFrame:
 def with_literals(sql: str, params: Params) -> str:
     """`sql` with each `$n` replaced by the value as a quoted literal.
 
-    The driver reads a statement without parameters through COPY, and one with them row by row: half as fast. The planner
-    sees the values, too, and leaves out the partitions that they exclude.
+    The driver reads a statement without parameters through COPY, and one with them row by row: half as fast. The
+    planner sees the values, too, and leaves out the partitions that they exclude.
     """
     literals = [s.Literal(value).as_string(None) for value in params]
     return PLACEHOLDER.sub(lambda found: literals[int(found[1]) - 1], sql)

@@ -13,6 +13,7 @@ from streamlit_app import statements as sql
 from streamlit_app.layout import Figure
 
 SCOPES = ("global", "account", "strategy", "symbol")
+JUDGED_LATELY = 900.0  # seconds: three ticks of the sensor
 
 
 def render() -> None:
@@ -24,6 +25,7 @@ def render() -> None:
         live = _daemon()
     with right:
         _kill_switch(live)
+    _lateness()
     _freshness()
     _checks()
     _quarantine()
@@ -133,6 +135,29 @@ def _switch(scope: str, key: str, engaged: bool, reason: str, confirmed: bool) -
     st.cache_data.clear()
     st.session_state["switched"] = f"{scope} switch {'engaged' if engaged else 'released'}"
     st.rerun()
+
+
+def _lateness() -> None:
+    st.header("What is late, and why")
+    verdicts = queries.rows(sql.LATENESS)
+    judge = "Dagster's sensor `freshness` judges every five minutes while `bifrost up` runs."
+    if verdicts.is_empty():
+        layout.empty("No asset was judged yet.", judge)
+        return
+    late, judged_at = verdicts.filter("is_late"), layout.when(layout.value(verdicts, "judged_at"))
+    if layout.value(verdicts, "judged_seconds_ago") > JUDGED_LATELY:
+        st.warning(f"Last judged at {judged_at}: this may no longer hold. {judge}", icon=":material/history:")
+    if late.is_empty():
+        due = layout.value(verdicts, "due_session")
+        st.success(f"All {verdicts.height} assets have session {due}, the one due.", icon=":material/check_circle:")
+    else:
+        hours = st.column_config.NumberColumn("hours late", format="%,.1f")
+        order = ["asset", "due_session", "has_session", "hours_late", "cause", "why", "run_id"]
+        layout.table(late, "", formats={"hours_late": hours}, column_order=order)
+    alerts = queries.rows(sql.ALERTS)
+    if alerts.height:
+        with st.expander(f"Alerts ({alerts.height})"):
+            layout.table(alerts, "")
 
 
 def _freshness() -> None:

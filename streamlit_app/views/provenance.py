@@ -73,7 +73,7 @@ def _item(link: Link, shown: set[Link]) -> str:
     shown.add(link)
     facts = [escape(f"{label} {value}".strip()) for label, value in link.facts] + (["as above"] if again else [])
     made = " · ".join(escape(part) for part in _made(link))
-    problem = f'<span class="p">{escape(link.problem)}</span>' if link.problem else ""
+    problem = "".join(f'<span class="p">{escape(text)}</span>' for text in (link.problem, link.warning) if text)
     below = "" if again else "".join(_item(source, shown) for source in link.sources)
     return (
         f'<li class="{"bad" if link.problem else ""}"><span class="k">{escape(link.kind)}</span>'

@@ -32,8 +32,7 @@ def render() -> None:
 def _figures(effects: pl.DataFrame) -> None:
     if effects.is_empty():
         return
-    largest = effects["largest_change"].max()
-    weight = effects["largest_weight_change"].max()
+    largest, weight = effects.select(pl.col("largest_change", "largest_weight_change").max()).row(0)
     layout.metrics(
         Figure("Revisions", f"{effects['revised_at'].n_unique():,}", f"{effects['revised_sessions'].sum():,} bars"),
         Figure("Largest change", "–" if largest is None else f"{largest:.2%}", "of a close"),

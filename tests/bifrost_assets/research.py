@@ -82,8 +82,15 @@ def load(warehouse: Warehouse, bars: pl.DataFrame) -> None:
         columns = ["exchange_mic", "session", "open_at", "close_at", "is_half_day"]
         copy_frame(connection, pl.DataFrame(schedule, schema=columns, orient="row"), "reference.sessions")
         copy_frame(connection, bars, "marts.fct_daily_bars")
+        copy_frame(connection, _members(bars), "reference.universe_members")
         copy_frame(connection, _raw(bars), "raw.daily_bars")
         copy_frame(connection, _actions(bars), "raw.corporate_actions")
+
+
+def _members(bars: pl.DataFrame) -> pl.DataFrame:
+    first = pl.col("session").min().alias("valid_from")
+    stocks = bars.filter(pl.col("asset_class") != "index").group_by("instrument_id").agg(first)
+    return stocks.with_columns(universe=pl.lit("default"))
 
 
 def _raw(bars: pl.DataFrame) -> pl.DataFrame:

@@ -1,18 +1,12 @@
 from __future__ import annotations
 
 import socket
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from bifrost_cli import parts
-from bifrost_cli.dbtdocs import Pages
 from bifrost_core.errors import BifrostError
 from bifrost_core.settings import Settings, load_settings
 
@@ -55,22 +49,3 @@ def test_ports_of_parts_differ(settings: Settings) -> None:
     """Two defaults that collide make `bifrost up` fail on every machine."""
     ports = [part.port for part in parts.all_parts(settings) if part.port is not None]
     assert len(set(ports)) == len(ports)
-
-
-def test_dbt_docs_serve_three_files_only(tmp_path: Path) -> None:
-    """dbt leaves compiled SQL and logs beside the pages; those are not for the browser."""
-    for name in ("index.html", "manifest.json", "catalog.json", "run_results.json"):
-        (tmp_path / name).write_text(name)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Pages, directory=str(tmp_path))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        base = f"http://127.0.0.1:{server.server_port}"
-        for path, body in (
-            ("/", "index.html"),
-            ("/manifest.json?cb=1", "manifest.json"),
-            ("/catalog.json", "catalog.json"),
-        ):
-            assert urllib.request.urlopen(base + path).read().decode() == body
-        for path in ("/run_results.json", "/../secrets.json", "/x/"):
-            with pytest.raises(urllib.error.HTTPError, match="404"):
-                urllib.request.urlopen(base + path)
-        server.shutdown()

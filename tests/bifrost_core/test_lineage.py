@@ -114,6 +114,36 @@ def test_a_row_without_its_run_is_a_broken_link(
     assert lineage.unresolved(reader)
 
 
+@pytest.mark.parametrize("table", ["signals.signals", "ml.predictions", "features.daily"])
+def test_what_was_computed_again_after_the_batch_is_said_so(
+    shop: world.World, reader: Warehouse, owner: Warehouse, table: str
+) -> None:
+    """The value shown would be taken for the one that was traded on."""
+    assert "WARNING" not in str(lineage.explain(reader, "fill:1"))
+    with owner.transaction() as connection:
+        connection.execute(f"update {table} set computed_at = now() + interval '1 minute'")
+    trace = lineage.explain(reader, "fill:1")
+    assert not trace.broken
+    warned = {link.kind for link in trace.walk() if link.warning}
+    assert warned == {{"signals": "signal", "ml": "prediction", "features": "features"}[table.split(".")[0]]}
+    assert "computed again after the batch was made" in str(trace)
+    assert "with a warning" in str(trace)
+
+
+def test_a_fill_is_traced_under_the_symbol_of_its_day(shop: world.World, reader: Warehouse, owner: Warehouse) -> None:
+    """Every fill before a change of name would be broken after it, or explained by another company's bars."""
+    with owner.transaction() as connection:
+        connection.execute("update reference.symbols set valid_to = current_date where symbol = 'AAPL'")
+        connection.execute("update reference.instruments set symbol = 'APPL' where symbol = 'AAPL'")
+        connection.execute("insert into reference.symbols values ('APPL', 'XNYS', 1, current_date, null)")
+        connection.execute(
+            "insert into reference.instruments (instrument_id, symbol, name, asset_class, exchange_mic, currency)"
+            " values (99, 'AAPL', 'Another company', 'equity', 'XNYS', 'USD')"
+        )
+    assert not lineage.explain(reader, "fill:1").broken
+    assert lineage.unresolved(reader) == []
+
+
 def test_the_lookback_covers_every_session_a_feature_reads(settings: Settings) -> None:
     """A shorter one would leave payloads out of the trace that the features were computed from."""
     sessions = [s.session for s in all_sessions(settings.exchange)]

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from bifrost_core.errors import SettingsError
 from bifrost_core.settings import Settings, described, load_settings, unknown_variables
+from bifrost_core.thresholds import Thresholds
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def test_environment_wins_over_file_wins_over_default(toml: Path, monkeypatch: p
         ("DATABASE", "Bad-Name", "database"),
         ("MAX_WEIGHT", "1.5", "max_weight"),
         ("INITIAL_CASH", "-1", "initial_cash"),
+        ("QUALITY", '{"jump_sigmas": 0}', "quality.jump_sigmas"),
     ],
 )
 def test_bad_variable_is_named_with_its_remedy(
@@ -98,6 +100,20 @@ def test_universe_as_a_toml_list(toml: Path) -> None:
     assert load_settings().universe == ("IBM",)
 
 
+def test_columns_of_a_dump_as_people_write_them(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the file they are a table, in the environment pairs; `bifrost config` shows them as pairs."""
+    toml.write_text('[source_columns]\nDate = "session"\n"Adj Close" = "vendor_adj_close"\n')
+    monkeypatch.setenv("BIFROST_SOURCE_MINUTE_COLUMNS", "Time=start_at, Ticker = symbol,")
+    settings = load_settings()
+    assert settings.source_columns == (("Date", "session"), ("Adj Close", "vendor_adj_close"))
+    assert settings.source_minute_columns == (("Time", "start_at"), ("Ticker", "symbol"))
+    lines = {line.name: line.value for line in described(settings)}
+    assert lines["source_columns"] == "Date=session,Adj Close=vendor_adj_close"
+    monkeypatch.setenv("BIFROST_SOURCE_COLUMNS", "Date")
+    with pytest.raises(SettingsError, match="'Date' is not a pair such as Date=session"):
+        load_settings()
+
+
 def test_description_masks_secrets_and_names_sources(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`bifrost config` is what people paste into issues."""
     toml.write_text('account = "mine"\n')
@@ -109,3 +125,17 @@ def test_description_masks_secrets_and_names_sources(toml: Path, monkeypatch: py
     assert (lines["account"].value, lines["account"].source) == ("mine", "bifrost.toml")
     assert (lines["provider"].value, lines["provider"].source) == ("yahoo", "environment")
     assert lines["exchange"].source == "default"
+
+
+def test_one_threshold_is_changed_in_the_file_and_the_others_stay(toml: Path) -> None:
+    """A table in the file that replaced all defaults would switch checks off in silence."""
+    toml.write_text("[quality]\njump_sigmas = 8\n")
+    limits = load_settings().quality
+    assert (limits.jump_sigmas, limits.wick_sigmas) == (8.0, Thresholds().wick_sigmas)
+
+
+def test_a_misspelt_threshold_is_named(toml: Path) -> None:
+    """A threshold that nobody reads checks nothing."""
+    toml.write_text("[quality]\njump_sigma = 8\n")
+    with pytest.raises(SettingsError, match=r"'quality.jump_sigma'. Did you mean quality.jump_sigmas\?"):
+        load_settings()

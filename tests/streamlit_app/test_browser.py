@@ -12,9 +12,17 @@ from tests import world
 from tests.browser import chromium, streamlit_server, visit
 
 PAGES = {
-    "": ("Equity against the index", "Kill switch", "Market time", "Targets of the newest batch", "$999,478.50"),
+    "": (
+        "Equity against the index",
+        "Kill switch",
+        "Market time",
+        "Targets of the newest batch",
+        "$999,478.50",
+        "Tables and columns",
+    ),
     "research": ("Backtests", "Signals of 2013-03-01", "Model versions", "buy and hold"),
     "risk": ("Limits in force", "Whole: ", "Risk decisions", "Reconciliations", "order_audit_trail.html", "as written"),
+    "quality": ("Data quality", "Look at", "Who decides", "Suites", "Thresholds"),
     "operations": ("No daemon answers", "Freshness of assets", "Asset checks", "Quarantine", "Last Dagster runs"),
     "provenance": ("Every link resolves", "decision", "payload", "sha256:"),
 }

@@ -9,7 +9,7 @@ from bifrost_core.settings import ROOT, Settings
 from bifrost_core.warehouse.connect import Role, connect
 from tests import world
 
-VIEWS = ("overview", "research", "risk", "operations", "provenance")
+VIEWS = ("overview", "research", "risk", "quality", "operations", "provenance")
 SECONDS = 60
 
 

@@ -16,6 +16,7 @@ PAGES = {
     "": ("Equity", "Positions", "Last fills"),
     "research": ("Backtests", "Model versions"),
     "risk": ("Risk", "Audit"),
+    "quality": ("Quarantine", "Decisions", "Suites", "Thresholds"),
     "operations": ("Freshness of assets", "Asset checks", "Kill switch"),
     "provenance": ("Provenance",),
 }

@@ -1,36 +1,51 @@
-"""Yahoo's chart API through yfinance, for current prices.
-
-Yahoo's prices are adjusted for splits (not for dividends), so the splits up to today are taken back out: stored bars
-are as traded on the day. For that, every fetch reaches to today, whatever its window.
-"""
+"""Yahoo's chart API through yfinance, for current prices. Every fetch reaches to today, where the splits are."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from contextlib import AbstractContextManager
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
-from bifrost_assets.market_data.providers.base import BAR_SCHEMA, Fetched, Listing, Payload, SymbolBars, SymbolError
-from bifrost_assets.market_data.providers.yahoo_session import Recorder
-from bifrost_core.calendar import latest_closed
+from bifrost_assets.market_data.providers.base import (
+    Fetched,
+    Listing,
+    Payload,
+    ProviderDown,
+    SymbolBars,
+    SymbolError,
+    SymbolMinutes,
+)
+from bifrost_assets.market_data.providers.currencies import major_unit
+from bifrost_assets.market_data.providers.regular_hours import in_regular_hours
+from bifrost_assets.market_data.providers.yahoo_chart import actions_of, daily_bars, date_of, minute_bars, splits_of
+from bifrost_assets.market_data.providers.yahoo_session import Charted, Refused, YahooSession
+from bifrost_core.calendar import Session, latest_closed, sessions_between
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bifrost_core.settings import Settings
+
+T = TypeVar("T")
 
 SYMBOLS = {"SPX": "^GSPC", "NDX": "^NDX", "DJI": "^DJI", "RUT": "^RUT"}  # ours: Yahoo's; others differ by the dot only
 ASSET_CLASSES = {"EQUITY": "equity", "ETF": "etf", "INDEX": "index"}
-PRICES = ["Open", "High", "Low", "Close"]
-PRICE_DIGITS = 4  # Yahoo publishes prices as 32-bit floats: further digits are noise
 AT_ONCE_MAX = 4
-TIMEOUT_SECONDS = 20
+GONE_AFTER_SESSIONS = 10  # without a trade: longer than any halt of a stock that came back in the ordinary way
+MINUTE_DAYS = 29  # Yahoo has minutes of the last 30 days; the first of them ends while it is asked for
+MINUTE_DAYS_AT_ONCE = 7
+
+
+class Unusable(Exception):
+    """The answer is whole, and says that there is nothing for us. `renamed_to` as in SymbolError."""
+
+    def __init__(self, problem: str, renamed_to: str | None = None) -> None:
+        super().__init__(problem)
+        self.renamed_to = renamed_to
 
 
 class YahooProvider:
@@ -49,59 +64,100 @@ class YahooProvider:
 
     def listings(self, symbols: Sequence[str]) -> Mapping[str, Listing | SymbolError]:
         """Names and kinds, from the answers to small price requests."""
-        today = datetime.now(UTC).date()
-        return dict(zip(symbols, self._each(symbols, lambda s: self._listing(s, today)), strict=True))
+        return dict(zip(symbols, self._each(symbols, self._listing), strict=True))
 
     def fetch(self, symbols: Sequence[str], first: date, last: date) -> Fetched:
         """Bars of each symbol, a few symbols at a time."""
         return Fetched.of(self._each(symbols, lambda symbol: self._bars(symbol, first, last)))
 
-    @cached_property
-    def _recorder(self) -> Recorder:
-        return Recorder(self.settings)
+    def fetch_minutes(self, symbols: Sequence[str], first: date, last: date) -> Sequence[SymbolMinutes | SymbolError]:
+        """One-minute bars of sessions of the last 29 days; an error for every symbol where `first` is older."""
+        oldest = datetime.now(UTC).date() - timedelta(days=MINUTE_DAYS)
+        if first < oldest:
+            problem = f"Yahoo has one-minute bars of the last 30 days only: ask for {{}} from {oldest} on, not {first}"
+            return [SymbolError(symbol, problem.format(symbol)) for symbol in symbols]
+        return self._each(symbols, lambda symbol: self._minutes(symbol, first, last))
 
-    def _each(self, symbols: Sequence[str], one: Any) -> list[Any]:
+    def resuming(self) -> AbstractContextManager[None]:
+        """Answers are kept in `<home>/spool/yahoo` until the block ends well; valid for a day and its last session."""
+        return self._session.spool.keeping(f"{datetime.now(UTC):%Y-%m-%d}-{self.latest_session()}")
+
+    @cached_property
+    def _session(self) -> YahooSession:
+        return YahooSession(self.settings)
+
+    def _each(self, symbols: Sequence[str], one: Callable[[str], T]) -> list[T | SymbolError]:
+        _ = self._session  # made before there are threads
         with ThreadPoolExecutor(AT_ONCE_MAX) as pool:
             return list(pool.map(lambda symbol: self._or_error(symbol, one), symbols))
 
-    def _or_error(self, symbol: str, one: Any) -> Any:
+    def _or_error(self, symbol: str, one: Callable[[str], T]) -> T | SymbolError:
         """What `one` gives for `symbol`, or why it gives nothing: yfinance raises what its parts happen to raise."""
         try:
             return one(symbol)
         except Exception as error:
-            return self._recorder.explain(symbol, yahoo_symbol(symbol), error)
+            return _explained(symbol, error)
 
-    def _listing(self, symbol: str, today: date) -> Listing:
-        _, meta = self._history(symbol, today - timedelta(days=10))
+    def _listing(self, symbol: str) -> Listing:
+        result = self._daily(symbol, datetime.now(UTC).date() - timedelta(days=10)).result
+        meta = result["meta"]
         kind = ASSET_CLASSES.get(str(meta.get("instrumentType")))
         if kind is None:
-            raise ValueError(f"Yahoo calls it {meta.get('instrumentType')}, which is not traded here")
+            raise Unusable(f"Yahoo calls {symbol} {meta.get('instrumentType')}, which is not traded here")
         name = str(meta.get("longName") or meta.get("shortName") or symbol)
-        return Listing(symbol, name, kind, str(meta["currency"]), _listed_from(meta))
+        return Listing(symbol, name, kind, major_unit(meta["currency"])[0], date_of(result, "firstTradeDate"))
 
     def _bars(self, symbol: str, first: date, last: date) -> SymbolBars:
-        history, meta = self._history(symbol, first)
-        body, content_type = self._recorder.answer(yahoo_symbol(symbol))
-        volume = pl.when(~pl.col("session").is_in(without_volume(body))).then("volume")
-        bars = (
-            unadjusted(history).filter(pl.col("session").is_between(first, last)).with_columns(volume.alias("volume"))
+        chart = self._daily(symbol, first)
+        result = chart.result
+        bars = daily_bars(chart, major_unit(result["meta"]["currency"])[1])
+        actions = actions_of(result)
+        return SymbolBars(
+            symbol,
+            bars.filter(pl.col("session").is_between(first, last)),
+            Payload(yahoo_symbol(symbol), chart.answer.content_type, chart.answer.body),
+            listed_from=date_of(result, "firstTradeDate"),
+            listed_to=self._listed_to(date_of(result, "regularMarketTime")),
+            actions=None if actions is None else actions.filter(pl.col("ex_session").is_between(first, last)),
         )
-        return SymbolBars(symbol, bars, Payload(yahoo_symbol(symbol), content_type, body), _listed_from(meta))
 
-    def _history(self, symbol: str, first: date) -> tuple[pd.DataFrame, Mapping[str, Any]]:
-        """Yahoo's rows from `first` to now, NaN where it has gaps, and what it says about the symbol."""
-        ticker = self._recorder.ticker(yahoo_symbol(symbol))
-        history = ticker.history(
-            start=first.isoformat(),
-            end=(
-                datetime.now(UTC).date() + timedelta(days=2)
-            ).isoformat(),  # into the future: never from yfinance's cache
-            auto_adjust=False,
-            actions=True,
-            keepna=True,
-            timeout=TIMEOUT_SECONDS,
-        )
-        return history, ticker.get_history_metadata()
+    def _minutes(self, symbol: str, first: date, last: date) -> SymbolMinutes:
+        known = self._daily(symbol, first).result  # a split after the window is not in the window's answer
+        divisor = major_unit(known["meta"]["currency"])[1]
+        sessions = sessions_between(self.settings.exchange, first, last)
+        charts = [self._week(symbol, week) for week in _weeks(sessions)]
+        if not charts:
+            raise Unusable(f"{first} to {last} has no session: ask for {symbol} on days with trading")
+        bars = pl.concat([minute_bars(chart, splits_of(known), divisor) for chart in charts])
+        bodies = [chart.answer.body for chart in charts]
+        body = bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
+        payload = Payload(yahoo_symbol(symbol), charts[0].answer.content_type, body)
+        return SymbolMinutes(symbol, in_regular_hours(bars, self.settings.exchange, first, last), payload)
+
+    def _daily(self, symbol: str, first: date) -> Charted:
+        """Yahoo's rows from `first` (or the day before) to now."""
+        start = datetime.combine(first, time(), UTC) - timedelta(days=1)
+        today = datetime.combine(datetime.now(UTC).date(), time(), UTC)
+        chart = self._session.chart(yahoo_symbol(symbol), start, today + timedelta(days=2), "1d")
+        theirs = str(chart.result["meta"]["symbol"])
+        if theirs.upper() != yahoo_symbol(symbol).upper():
+            new = our_symbol(theirs)
+            raise Unusable(
+                f"Yahoo answers for {symbol} with {new}, its new symbol: "
+                f"`bifrost reference rename {symbol} {new} --on DATE`, and put {new} into BIFROST_UNIVERSE",
+                renamed_to=new,
+            )
+        return chart
+
+    def _week(self, symbol: str, sessions: Sequence[Session]) -> Charted:
+        return self._session.chart(yahoo_symbol(symbol), sessions[0].open_at, sessions[-1].close_at, "1m")
+
+    def _listed_to(self, traded: date | None) -> date | None:
+        """`traded`, the day of the last trade, if that is too long ago for a symbol that is still listed."""
+        if traded is None:
+            return None
+        missed = sessions_between(self.settings.exchange, traded + timedelta(days=1), self.latest_session())
+        return traded if len(missed) > GONE_AFTER_SESSIONS else None
 
 
 def yahoo_symbol(symbol: str) -> str:
@@ -109,34 +165,31 @@ def yahoo_symbol(symbol: str) -> str:
     return SYMBOLS.get(symbol, symbol.replace(".", "-"))
 
 
-def unadjusted(history: pd.DataFrame) -> pl.DataFrame:
-    """Yahoo's rows in BAR_SCHEMA, prices and volumes as traded on the day: every later split taken back out."""
-    splits = history["Stock Splits"].where(history["Stock Splits"] > 0, 1.0)
-    later = splits[::-1].cumprod()[::-1].shift(-1, fill_value=1.0)
-    prices = history[PRICES].mul(later, axis=0).round(PRICE_DIGITS)
-    columns = {
-        "session": [stamp.date() for stamp in history.index],
-        **{name.lower(): prices[name].to_list() for name in PRICES},
-        "volume": (history["Volume"] / later).round().to_list(),
-        "vendor_adj_close": history["Adj Close"].to_list(),
-    }
-    return pl.DataFrame(columns, schema=BAR_SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
+def our_symbol(theirs: str) -> str:
+    """Our spelling of one of Yahoo's symbols."""
+    return {yahoo: ours for ours, yahoo in SYMBOLS.items()}.get(theirs, theirs.replace("-", "."))
 
 
-def without_volume(body: bytes) -> list[date]:
-    """Sessions whose volume is null in a chart answer: yfinance turns these into 0, which is another thing."""
-    result = json.loads(body)["chart"]["result"][0]
-    zone = ZoneInfo(result["meta"]["exchangeTimezoneName"])
-    volumes = result["indicators"]["quote"][0]["volume"]
-    stamps = zip(result["timestamp"], volumes, strict=True)
-    return [datetime.fromtimestamp(at, zone).date() for at, volume in stamps if volume is None]
+def _weeks(sessions: Sequence[Session]) -> Iterator[list[Session]]:
+    """The sessions in portions that Yahoo answers in one request."""
+    for _, some in groupby(sessions, lambda s: (s.session - sessions[0].session).days // MINUTE_DAYS_AT_ONCE):
+        yield list(some)
 
 
-def _listed_from(meta: Mapping[str, Any]) -> date | None:
-    stamp = meta.get("firstTradeDate")
-    if isinstance(stamp, int | float):
-        return datetime.fromtimestamp(stamp, UTC).date()
-    return stamp.date() if isinstance(stamp, datetime) else None
+def _explained(symbol: str, error: Exception) -> SymbolError:
+    """One line on why `symbol` has nothing, and what to do."""
+    if isinstance(error, ProviderDown):
+        return SymbolError(symbol, f"no bars of {symbol}: {error}", is_transient=True)
+    if isinstance(error, Unusable):
+        return SymbolError(symbol, str(error), renamed_to=error.renamed_to)
+    if isinstance(error, Refused) and str(error).startswith("No data found"):
+        return SymbolError(symbol, f"Yahoo does not know {symbol} ({error}): correct BIFROST_UNIVERSE")
+    if isinstance(error, Refused):
+        problem = f"Yahoo has no bars of {symbol} in the window ({error}): it is no longer, or not yet, traded"
+        return SymbolError(symbol, f"{problem}; take it out of BIFROST_UNIVERSE, or ask for other sessions")
+    words = " ".join(str(error).split())[:200] or type(error).__name__
+    problem = f"the answer for {symbol} cannot be used ({words}): correct BIFROST_UNIVERSE, or try again later"
+    return SymbolError(symbol, problem, is_transient=True)
 
 
 PROVIDER = YahooProvider

@@ -1,12 +1,3 @@
-with traded as (
-    select
-        instrument_id,
-        min(session) as first_session,
-        max(session) as last_session
-    from {{ ref('stg_daily_bars') }}
-    group by instrument_id
-)
-
 select
     i.instrument_id,
     i.symbol,
@@ -18,4 +9,11 @@ select
     t.first_session,
     t.last_session
 from {{ ref('stg_instruments') }} as i
-left join traded as t using (instrument_id)
+cross join lateral (
+    -- two looks at the key of each instrument
+    select
+        min(b.session) as first_session,
+        max(b.session) as last_session
+    from {{ ref('fct_daily_bars') }} as b
+    where b.instrument_id = i.instrument_id
+) as t

@@ -5,7 +5,7 @@ select
     f.client_order_id,
     f.batch_id,
     f.account,
-    i.instrument_id,
+    f.instrument_id,
     f.symbol,
     f.session,
     f.event_at,
@@ -17,4 +17,3 @@ select
     (-f.quantity * f.price - f.commission)::numeric(20, 6) as cash_flow,
     (f.quantity * (f.price - f.reference_price))::numeric(20, 6) as slippage
 from {{ ref('stg_fills') }} as f
-inner join {{ ref('stg_instruments') }} as i using (symbol)

@@ -28,7 +28,7 @@ daily as (
         coalesce(f.commission, 0) as commission,
         coalesce(f.fills, 0) as fills
     from held as h
-    inner join {{ source('trading', 'accounts') }} as a using (account)
+    inner join {{ ref('stg_accounts') }} as a using (account)
     left join flows as f using (account, session)
 )
 

@@ -19,6 +19,24 @@ held as (
     group by account, instrument_id, symbol
 ),
 
+last_day as (
+    select greatest(
+        (select max(last_session) from {{ ref('dim_instrument') }}),
+        (select max(session) from traded)
+    ) as session
+),
+
+splits as (
+    -- the daemon books no corporate actions: shares held over a split are scaled here
+    select
+        instrument_id,
+        ex_session,
+        sum(ln(ratio::numeric)) as log_ratio
+    from {{ ref('fct_corporate_actions') }}
+    where kind = 'split' and not is_cancelled
+    group by instrument_id, ex_session
+),
+
 days as (
     -- every session from the symbol's first fill to the last one with bars or fills
     select
@@ -26,14 +44,31 @@ days as (
         h.instrument_id,
         h.symbol,
         s.session,
-        sum(coalesce(t.quantity, 0)) over (partition by h.account, h.symbol order by s.session) as quantity
+        coalesce(t.quantity, 0) as traded,
+        round(
+            exp(coalesce(sum(x.log_ratio) filter (where x.ex_session > h.first_session) over so_far, 0)), 12
+        ) as shares_per_first
     from held as h
     inner join {{ ref('dim_instrument') }} as i using (instrument_id)
+    cross join last_day as l
     inner join {{ ref('dim_session') }} as s
-        on s.exchange_mic = i.exchange_mic
-        and s.session between h.first_session and greatest((select max(last_session) from {{ ref('dim_instrument') }}), (select max(session) from traded))
+        on i.exchange_mic = s.exchange_mic
+        and s.session between h.first_session and l.session
+    left join splits as x
+        on h.instrument_id = x.instrument_id and s.session = x.ex_session
     left join traded as t
-        on t.account = h.account and t.instrument_id = h.instrument_id and t.session = s.session
+        on h.account = t.account and h.instrument_id = t.instrument_id and s.session = t.session
+    window so_far as (partition by h.account, h.instrument_id order by s.session)
+),
+
+scaled as (
+    -- in shares of the first day, which no split changes, and back in shares of each day
+    select
+        *,
+        shares_per_first * sum(traded / shares_per_first) over (
+            partition by account, instrument_id order by session
+        ) as quantity
+    from days
 )
 
 select
@@ -44,11 +79,13 @@ select
     d.quantity::numeric(20, 6) as quantity,
     b.session as close_session,
     b.close::numeric(18, 6) as close,
-    (d.quantity * b.close::numeric(18, 6))::numeric(20, 6) as market_value
-from days as d
+    (d.quantity::numeric(20, 6) * b.close::numeric(18, 6))::numeric(20, 6) as market_value
+from scaled as d
 inner join lateral (
     -- the last close known on that session
-    select bar.session, bar.close
+    select
+        bar.session,
+        bar.close
     from {{ ref('fct_daily_bars') }} as bar
     where bar.instrument_id = d.instrument_id and bar.session <= d.session
     order by bar.session desc

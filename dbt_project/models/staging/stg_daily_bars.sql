@@ -1,4 +1,3 @@
--- Current vintages: the as-of read without a cutoff. depends_on: {{ source('raw', 'daily_bars') }}
 select
     instrument_id,
     session,
@@ -7,7 +6,9 @@ select
     low,
     close,
     volume,
+    split_factor,
+    dividend_factor,
     available_at,
     ingested_at,
     payload_sha256
-from raw.daily_bars_as_of()
+from {{ as_of('bars_with_factors_as_of', reads=['daily_bars', 'corporate_actions']) }}

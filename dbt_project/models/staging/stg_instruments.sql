@@ -5,9 +5,9 @@ select
     i.asset_class,
     i.exchange_mic,
     i.currency,
-    exists (
-        select 1
+    i.listed_to is null and i.instrument_id in (
+        select m.instrument_id
         from {{ source('reference', 'universe_members') }} as m
-        where m.instrument_id = i.instrument_id and m.valid_to is null
+        where m.valid_to is null
     ) as is_in_universe
 from {{ source('reference', 'instruments') }} as i

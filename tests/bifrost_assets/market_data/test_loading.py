@@ -21,13 +21,14 @@ from tests.bifrost_assets.market_data.yahoo_server import Listed, YahooServer, y
 
 FIRST, LAST = date(2013, 2, 14), date(2013, 2, 15)
 ROW = (10.0, 12.0, 9.0, 11.0, 100, 11.0)
+NEXT = (10.0, 12.0, 9.0, 11.0, 101, 11.0)  # to the share the same bar would be held
 
 
 @pytest.fixture
 def vendor() -> Iterator[YahooServer]:
     with yahoo_server() as vendor:
         for symbol in ("AAPL", "IBM", "^GSPC"):
-            vendor.listed[symbol] = Listed([(FIRST, *ROW), (LAST, *ROW)])
+            vendor.listed[symbol] = Listed([(FIRST, *ROW), (LAST, *NEXT)])
         vendor.listed["^GSPC"].kind = "INDEX"
         yield vendor
 
@@ -136,16 +137,6 @@ def test_a_restated_price_is_a_new_vintage_with_its_own_payload(yahoo: Warehouse
         one(yahoo, sql + " and instrument_id = (select instrument_id from reference.instruments where symbol = 'IBM')")
         == 2
     )
-
-
-def test_an_action_that_the_vendor_takes_back_is_retracted(yahoo: Warehouse, vendor: YahooServer) -> None:
-    """A dividend entered by mistake would stay in every return."""
-    vendor.listed["IBM"].rows[0] = (FIRST, 10.0, 12.0, 9.0, 11.0, 100, 10.0)
-    assert load(yahoo, LAST, LAST).actions == 1
-    vendor.listed["IBM"].rows[0] = (FIRST, *ROW)
-    assert load(yahoo, LAST, LAST).actions == 1
-    assert yahoo.read("select price_factor from raw.corporate_actions_as_of()").to_series().to_list() == [1.0]
-    assert load(yahoo, LAST, LAST).actions == 0
 
 
 def test_a_provider_that_is_down_may_be_tried_again(settings: Settings, free_port: object) -> None:

@@ -8,10 +8,13 @@ from datetime import date
 import polars as pl
 import pytest
 
+from bifrost_assets.market_data.reference.listings import rename
 from bifrost_assets.strategies import library
 from bifrost_assets.strategies.registry import StrategyError, strategies
-from bifrost_assets.strategies.signals import signals
+from bifrost_assets.strategies.signals import known, signals
 from bifrost_assets.strategies.strategy import Strategy
+from bifrost_core.warehouse.warehouse import Warehouse
+from tests.bifrost_assets.research import IDS, load, sample_bars
 
 FRAME = pl.DataFrame(
     {
@@ -70,3 +73,22 @@ def test_a_file_that_is_no_strategy_is_named(
     finally:
         monkeypatch.undo()
         strategies.cache_clear()
+
+
+def test_strategies_see_the_members_of_each_session_under_their_names_of_then(warehouse: Warehouse) -> None:
+    """Who joins an index has risen before: a strategy that sees it earlier has looked into the future."""
+    days = [date(2013, 2, day) for day in (13, 14, 15)]
+    load(warehouse, sample_bars().filter(pl.col("session").is_in(days)))
+    with warehouse.transaction() as connection:
+        connection.execute(
+            "insert into features.daily (instrument_id, session, available_at, data_version, code_version,"
+            " dagster_run_id) select instrument_id, session, now(), 'd', 'c', 'r' from raw.daily_bars"
+        )
+        connection.execute("delete from reference.universe_members where instrument_id <> all(%s)", ([1, 2, 4],))
+        connection.execute("update reference.universe_members set valid_from = %s where instrument_id = 1", (days[1],))
+        connection.execute("update reference.universe_members set valid_to = %s where instrument_id = 4", (days[2],))
+        rename(connection, warehouse.settings, "FB", "META", days[1], "me")
+    seen = known(warehouse, days[1], days[2], lookback=1)
+    assert seen.filter(pl.col("instrument_id") == IDS["FB"])["symbol"].to_list() == ["FB", "META", "META"]
+    by_session = seen.group_by("session").agg(pl.col("symbol").sort()).sort("session")["symbol"].to_list()
+    assert by_session == [["FB", "IBM"], ["AAPL", "IBM", "META"], ["AAPL", "META"]]

@@ -164,7 +164,11 @@ def test_an_unseen_live_server_is_never_robbed_of_its_pid_file(
     assert (embedded.data_folder(home) / "postmaster.pid").exists()
 
 
-@pytest.mark.parametrize("number", ["1", str(os.getpid()), "999999999", "-1", "garbage", ""])
+@pytest.mark.parametrize(
+    "number",
+    ["1", str(os.getpid()), "999999999", "-1", "garbage", ""],
+    ids=("init", "ours", "none", "-1", "text", "empty"),
+)
 def test_stale_or_recycled_pid_file(home: Path, secrets: Secrets, number: str) -> None:
     """A number in postmaster.pid that now belongs to another program must neither be believed nor be killed."""
     embedded.start(home, secrets)

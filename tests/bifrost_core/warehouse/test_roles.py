@@ -124,6 +124,8 @@ GUARDED = [
     "raw.corporate_actions",
     "audit.chain",
     "trading.order_events",
+    "quarantine.decisions",
+    "raw.comparison_bars",
 ]
 ROWS = {
     "raw.daily_bars": "(1, '2013-03-01', now(), now(), 1, 1, 1, 1, 1, null, 'p', 'h')",

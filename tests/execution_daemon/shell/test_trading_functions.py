@@ -171,7 +171,10 @@ def test_a_dead_leader_is_followed_at_once(settings, rival):
     """After kill -9 the account would stand still until the lease runs out."""
     dead = Desk(settings, "dead")
     dead.lead()
+    backend = dead.connection.info.backend_pid
     dead.connection.close()
+    while rival.connection.execute("select from pg_stat_activity where pid = %s", (backend,)).fetchone() is not None:
+        pass  # the server notices a moment later
     assert rival.lead() == 2
 
 

@@ -1,0 +1,1 @@
+"""One-minute bars: loaded by session, rolled up, compared with the daily bars."""

@@ -1,0 +1,1 @@
+"""What is doubted in market data, what is held before it is stored, and who decided."""

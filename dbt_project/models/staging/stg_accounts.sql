@@ -1,0 +1,5 @@
+select
+    account,
+    broker,
+    initial_cash
+from {{ source('trading', 'accounts') }}

@@ -151,7 +151,7 @@ def _print_table(
         ("profit and loss", f"{pnl:+,.2f} USD on {Decimal(initial):,.2f}"),
         (
             "checks",
-            f"{report.checks_passed} passed, {report.checks_failed} failed"
+            f"{report.checks_passed} passed, {len(report.failed_checks)} failed, {len(report.warnings)} with a warning"
             if report.runs
             else "none run: all was done before",
         ),
@@ -164,6 +164,10 @@ def _print_table(
         say(f"  {name:<16} {value}")
     for name in report.failed_checks:
         say(f"  failed check     {name}")
+    for name in report.warnings:
+        say(f"  warning          {name}")
+    if any(name.startswith("raw/") for name in report.warnings):
+        say(f"  see              {_command()} quarantine list")
 
 
 def _command() -> str:

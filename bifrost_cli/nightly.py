@@ -28,8 +28,8 @@ class JobReport:
     wall_seconds: float = 0.0
     work_seconds: float = 0.0
     checks_passed: int = 0
-    checks_failed: int = 0
     failed_checks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     seconds_by_step: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -94,11 +94,13 @@ class NightlyRunner:
                 self.report.work_seconds += seconds
                 self.report.seconds_by_step[event.step_key] += seconds
         for evaluation in result.get_asset_check_evaluations():
+            name = f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}"
             if evaluation.passed:
                 self.report.checks_passed += 1
+            elif evaluation.severity.value == "WARN":
+                self.report.warnings.append(name)
             else:
-                self.report.checks_failed += 1
-                self.report.failed_checks.append(f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}")
+                self.report.failed_checks.append(name)
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib.metadata import version as installed
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from bifrost_assets.features.daily import FEATURES
@@ -69,15 +71,16 @@ def publish(
     with mlflow.start_run(experiment_id=_experiment(mlflow_client, settings, name), tags=dict(tags)) as run:
         mlflow.log_params(dict(parameters))
         mlflow.log_metrics(dict(metrics))
-        info = mlflow.sklearn.log_model(
-            model,
-            name="model",
-            signature=_signature(),
-            registered_model_name=name,
-            await_registration_for=30,
-            pip_requirements=[f"scikit-learn=={installed('scikit-learn')}"],  # given: finding them out takes 28 s
-            skops_trusted_types=TRUSTED_TYPES,
-        )
+        with redirect_stderr(StringIO()):  # a line per version, past the loggers
+            info = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                signature=_signature(),
+                registered_model_name=name,
+                await_registration_for=30,
+                pip_requirements=[f"scikit-learn=={installed('scikit-learn')}"],  # given: finding them out takes 28 s
+                skops_trusted_types=TRUSTED_TYPES,
+            )
     for key, value in tags.items():
         mlflow_client.set_model_version_tag(name, str(info.registered_model_version), key, value)
     return Registered(str(info.registered_model_version), run.info.run_id)

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from bifrost_assets.late_data import BUSY, RANGE_END, RANGE_START, late_data, recompute
+from bifrost_assets.market_data.intraday.assets import GROUP as MINUTES
 from bifrost_assets.market_data.providers.base import BarProvider
 from bifrost_assets.partitions import SESSIONS
 from bifrost_assets.watch import book_of_failures, daemon_problems
@@ -18,7 +19,7 @@ GRACE = timedelta(minutes=30)  # the schedule comes first; the sensor is for wha
 
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("intraday"),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups(MINUTES),
     description="The main job for one session or a range of them: bars, models, features, signals, targets, reports.",
     partitions_def=SESSIONS,
     executor_def=dg.in_process_executor,

@@ -13,7 +13,8 @@ import dagster as dg
 
 from bifrost_assets import alerts
 from bifrost_assets.lateness import Due, Verdict, judge
-from bifrost_assets.market_data.providers.base import BarProvider
+from bifrost_assets.market_data.intraday.assets import GROUP as MINUTES
+from bifrost_assets.market_data.providers.base import BarProvider, MinuteProvider
 from bifrost_assets.partitions import SESSIONS
 from bifrost_core.calendar import all_sessions
 from bifrost_core.settings import Settings
@@ -62,7 +63,9 @@ def freshness(
     """Keeps every verdict in the warehouse, where the app reads it without Dagster."""
     assert context.repository_def is not None
     graph, now = context.repository_def.asset_graph, datetime.now(UTC)
-    watched = [key for key in graph.materializable_asset_keys if graph.get(key).partitions_def == SESSIONS]
+    due = {key: graph.get(key) for key in graph.materializable_asset_keys if graph.get(key).partitions_def == SESSIONS}
+    minutes = isinstance(provider, MinuteProvider)  # where the provider has none, none are due
+    watched = [key for key, node in due.items() if minutes or node.group_name != MINUTES]
     verdicts = judge(context.instance, sorted(watched), Due.at_time(warehouse.settings, provider, now))
     new = alerts.keep(warehouse, verdicts, now)
     for one in new:

@@ -253,8 +253,9 @@ KILL_SWITCHES = """
 # Dagster's own storage
 MATERIALIZATIONS = """
     select array_to_string(array(select jsonb_array_elements_text(asset_key::jsonb)), '/') as asset,
-        last_materialization_timestamp at time zone 'UTC' as materialized_at
-    from asset_keys where last_materialization_timestamp is not null
+        max(timestamp) at time zone 'UTC' as materialized_at
+    from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION' and asset_key is not null
+    group by asset_key
 """
 
 ASSET_CHECKS = """

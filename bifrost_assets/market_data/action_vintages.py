@@ -43,9 +43,10 @@ def store_actions(
 ) -> Sequence[int]:
     """Append the actions of `found` that are new or other than stored; one that is gone is cancelled.
 
-    `found` has KEY, price_factor, value and noise; `bars` are those of the sessions that `found` speaks for, with
-    available_at and payload_sha256. An action seen for the first time was known when its session's bar was; what
-    changes a stored one was not known before now. Returns the instrument of each row appended.
+    `found` has KEY, price_factor, value and noise; `bars`, with available_at and payload_sha256, are those of the
+    sessions that `found` speaks for: each has the bar before it, without which nobody knows whether there was one. An
+    action seen for the first time was known when its session's bar was; what changes a stored one was not known before
+    now. Returns the instrument of each row appended.
     """
     if bars.is_empty():
         return ()

@@ -90,7 +90,8 @@ def load_portion(load: Load, symbols: Sequence[str], *, is_first: bool) -> Loade
     at = load.at or datetime.now(UTC)
     appended = append_vintages(load.warehouse, batch.bars, at)
     with load.warehouse.transaction() as connection:
-        actions = Counter(store_actions(connection, admitted.actions, batch.bars, Source(window.provider, at)))
+        source = Source(window.provider, at)
+        actions = Counter(store_actions(connection, admitted.actions, _with_a_bar_before(batch), source))
         record_delistings(connection, settings, window.provider, fetched.loaded, ids)
         outcomes = _outcomes(batch, fresh, ids, contents, window, appended.by_instrument + actions)
         loads.record(connection, window, outcomes, at, load.run_id)
@@ -135,6 +136,14 @@ def _admitted(load: Load, batch: Batch, fresh: Fetched, ids: Mapping[str, int]) 
     return _Admitted(
         replace(batch, history=history, bars=settled.bars, held=(*batch.held, *held)), actions, settled.dropped
     )
+
+
+def _with_a_bar_before(batch: Batch) -> pl.DataFrame:
+    """The bars to be stored that are not the first of their instrument in what was fetched."""
+    if batch.bars.is_empty():
+        return batch.bars
+    is_first = pl.col("session") == pl.col("session").min().over("instrument_id")
+    return batch.bars.join(batch.history.filter(is_first), on=VINTAGE_KEY, how="anti")
 
 
 def _held(load: Load, origin: tuple[str, str], rows: pl.DataFrame, table: str) -> Held:

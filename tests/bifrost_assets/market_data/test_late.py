@@ -164,6 +164,17 @@ def test_an_action_that_the_vendor_takes_back_is_cancelled(small: Warehouse, sou
     assert load(small, source, B, now=NOW + timedelta(hours=2)).actions == 0
 
 
+def test_an_action_stays_while_the_nights_move_on(small: Warehouse, source: FrameProvider) -> None:
+    """On the first session that a load looks at no action can be found: it would be taken for one that is gone."""
+    source.rows["AAA"] = [
+        flat(row[0], row[4], adjusted=row[4] * 0.9) if row[0] <= A else row for row in source.rows["AAA"]
+    ]
+    for night in DAYS[DAYS.index(A) :]:
+        load(small, source, night)
+    actions = small.read("select ex_session, kind, is_cancelled from raw.corporate_actions").rows()
+    assert actions == [(B, "cash_dividend", False)]
+
+
 @pytest.mark.parametrize(
     ("action", "reason"),
     [

@@ -24,9 +24,9 @@ BARS = """
 INSTRUMENTS = "select instrument_id, symbol, asset_class from reference.instruments"
 # What came to be known between two cutoffs about sessions up to the second, other than bars on their own day.
 LATE = """
-    select available_at as known_at from raw.daily_bars_as_of($4) b
+    select available_at as known_at from raw.daily_bars b
     join reference.sessions s on s.exchange_mic = $5 and s.session = b.session
-    where b.session between $1 and $2 and b.available_at > $3
+    where b.session between $1 and $2 and b.available_at > $3 and b.available_at <= $4
         and b.available_at > s.close_at + make_interval(mins => $6::int)
     union
     select superseded_at from raw.daily_bars_superseded

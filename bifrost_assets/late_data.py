@@ -18,6 +18,8 @@ BUSY = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]
+ASKED = "bifrost/late_data"  # what a run was asked for; it is tried ATTEMPTS times
+ATTEMPTS = 3
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 NEWEST = "select max(loaded_at) as at from raw.loads where changed_rows > 0"
@@ -35,7 +37,8 @@ AFFECTED = """
             and b.session between l.first_session - 14 and l.last_session
         where l.changed_rows > 0 and l.loaded_at > $1
         union
-        select ex_session, available_at, ingested_at from raw.corporate_actions where ingested_at > $1
+        select ex_session, available_at, ingested_at from raw.corporate_actions
+        where ingested_at > $1 and kind in ('split', 'cash_dividend')
     ),
     computed as (select session, min(computed_at) as computed_at from features.daily group by session)
     select distinct c.session
@@ -81,7 +84,7 @@ def ranges(settings: Settings, sessions: Sequence[date]) -> list[tuple[str, str]
     description="Computes the sessions again that data stored since would have changed, and no other.",
 )
 def late_data(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
-    """Looks at what was stored since the last tick; nothing is asked for while a run is on its way."""
+    """Looks at what was stored since all was in order; asks again until it is, not while a run is on its way."""
     newest = warehouse.read(NEWEST)["at"].item()
     since = datetime.fromisoformat(context.cursor) if context.cursor else EVER
     if newest is None or newest <= since:
@@ -89,9 +92,20 @@ def late_data(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[W
     if context.instance.get_runs(dg.RunsFilter(statuses=BUSY), limit=1):
         return dg.SensorResult(skip_reason="a run is on its way: what it leaves is looked at afterwards")
     sessions = affected_sessions(warehouse, since)
-    requests = [
-        dg.RunRequest(run_key=f"{newest.isoformat()}:{first}..{last}", tags={RANGE_START: first, RANGE_END: last})
-        for first, last in ranges(warehouse.settings, sessions)
-    ]
-    reason = None if requests else "what was stored changes no session that was computed before"
-    return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=newest.isoformat())
+    if not sessions:
+        reason = "what was stored changes no session that was computed before"
+        return dg.SensorResult(skip_reason=reason, cursor=newest.isoformat())
+    asked = f"{newest.isoformat()}:{sessions[0]}..{sessions[-1]}"
+    tried = context.instance.get_runs_count(dg.RunsFilter(job_name=recompute.name, tags={ASKED: asked}))
+    wanted = ranges(warehouse.settings, sessions)
+    if tried >= ATTEMPTS * len(wanted):
+        reason = (
+            f"{len(sessions)} sessions stay as they were computed: {tried} runs of {recompute.name} did not mend them"
+        )
+        return dg.SensorResult(skip_reason=reason)
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(run_key=f"{asked}:{first}@{tried}", tags={RANGE_START: first, RANGE_END: last, ASKED: asked})
+            for first, last in wanted
+        ]
+    )

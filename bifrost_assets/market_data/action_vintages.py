@@ -43,24 +43,30 @@ def store_actions(
 ) -> Sequence[int]:
     """Append the actions of `found` that are new or other than stored; one that is gone is cancelled.
 
-    `found` has KEY, price_factor, value and noise; `bars`, with available_at and payload_sha256, are those of the
-    sessions that `found` speaks for: each has the bar before it, without which nobody knows whether there was one. An
-    action seen for the first time was known when its session's bar was; what changes a stored one was not known before
-    now. Returns the instrument of each row appended.
+    `found` has KEY, price_factor, value and noise; `bars`, with available_at, is_overlap and payload_sha256, are those
+    of the sessions that it speaks for. An action is known when its session's bar is. What changes a stored action was
+    not known before now, but in the overlap of a later night it was with that night: a late bar can move an action to
+    another session, and both of its rows have to be known at once. Returns the instrument of each row appended.
     """
     if bars.is_empty():
         return ()
     span = bars.select(pl.col("session").min().alias("first"), pl.col("session").max().alias("last")).row(0)
     rows = connection.execute(STORED, (bars["instrument_id"].unique().to_list(), *span)).fetchall()
     stored = pl.DataFrame(rows, schema=STORED_SCHEMA, orient="row")
-    facts = bars.select("instrument_id", pl.col("session").alias("ex_session"), "available_at", "payload_sha256")
+    facts = bars.select(
+        "instrument_id", pl.col("session").alias("ex_session"), "available_at", "is_overlap", "payload_sha256"
+    )
     changed = pl.concat([_new(found, stored), _gone(found, stored)], how="diagonal").join(
         facts, on=["instrument_id", "ex_session"], how="inner"
     )
-    known = pl.when("was_stored").then(pl.max_horizontal("available_at", pl.lit(source.at))).otherwise("available_at")
+    known = (
+        pl.when(pl.col("was_stored") & ~pl.col("is_overlap"))
+        .then(pl.max_horizontal("available_at", pl.lit(source.at)))
+        .otherwise("available_at")
+    )
     vintages = changed.with_columns(
         known.alias("available_at"), ingested_at=pl.lit(source.at), provider=pl.lit(source.provider)
-    ).drop("was_stored")
+    ).drop("was_stored", "is_overlap")
     copy_frame(connection, vintages, "raw.corporate_actions")
     return vintages["instrument_id"].to_list()
 

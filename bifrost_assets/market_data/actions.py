@@ -11,7 +11,7 @@ is found for a session never depends on later ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 
 import polars as pl
@@ -40,13 +40,40 @@ def find_actions(
     with a column `reason`. An action on the first bar of an instrument moves no price and is in neither.
     """
     derived = derive_actions(bars.filter(~pl.col("instrument_id").is_in(list(named))), price_unit)
-    judged = {instrument: _judged(bars, instrument, actions) for instrument, actions in named.items()}
+    judged = {
+        instrument: _judged(bars, instrument, actions.unique(maintain_order=True))
+        for instrument, actions in named.items()
+    }
     good = [rows.filter(pl.col("reason").is_null()) for rows in judged.values()]
-    bad = {instrument: rows.filter(pl.col("reason").is_not_null()) for instrument, rows in judged.items()}
+    bad = {
+        instrument: pl.concat([judged[instrument].select(*ACTION_SCHEMA, "reason"), _repeated(actions)]).drop_nulls(
+            "reason"
+        )
+        for instrument, actions in named.items()
+    }
     return (
         pl.concat([derived, *(rows.select(derived.columns) for rows in good)]),
-        {instrument: rows.select(*ACTION_SCHEMA, "reason") for instrument, rows in bad.items() if rows.height},
+        {instrument: rows for instrument, rows in bad.items() if rows.height},
     )
+
+
+def _repeated(actions: pl.DataFrame) -> pl.DataFrame:
+    """The rows that were there before, with the reason: two equal dividends of one day are one, listed twice."""
+    again = actions.select(*ACTION_SCHEMA).filter(~pl.struct(list(ACTION_SCHEMA)).is_first_distinct())
+    return again.with_columns(reason=pl.lit("the action is listed twice"))
+
+
+def spoken_for(bars: pl.DataFrame, named: Collection[int]) -> pl.DataFrame:
+    """The bars (instrument_id, session) of whose sessions a vendor says whether they had an action.
+
+    Not an instrument's first bar here. Of instruments that are not `named` those whose own and last adjusted close
+    are there.
+    """
+    own = pl.col("instrument_id")
+    adjusted = pl.col("vendor_adj_close").is_not_null()
+    told = own.is_in(list(named)) | (adjusted & adjusted.shift(1))
+    ordered = bars.sort("instrument_id", "session")
+    return ordered.filter((own == own.shift(1)) & told).select("instrument_id", "session")
 
 
 def _judged(bars: pl.DataFrame, instrument: int, actions: pl.DataFrame) -> pl.DataFrame:

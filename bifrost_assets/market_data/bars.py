@@ -40,11 +40,16 @@ def sift(bars: pl.DataFrame, sessions: Sequence[date], closed_through: date) -> 
 
 
 def in_schema(bars: pl.DataFrame) -> pl.DataFrame:
-    """`bars` in BAR_SCHEMA; raises ProviderError where a column is missing or not of its type."""
+    """`bars` in BAR_SCHEMA; raises ProviderError where a column is missing or not of its type.
+
+    An adjusted close that is no positive number says nothing: it is null.
+    """
     if missing := [name for name in BAR_SCHEMA if name not in bars.columns]:
         raise ProviderError(f"the bars have no column {', '.join(missing)}", "The provider changed its format")
     try:
-        return bars.select(*BAR_SCHEMA).cast(BAR_SCHEMA)  # type: ignore[arg-type]
+        typed = bars.select(*BAR_SCHEMA).cast(BAR_SCHEMA)  # type: ignore[arg-type]
+        adjusted = pl.col("vendor_adj_close")
+        return typed.with_columns(pl.when(adjusted.is_finite() & (adjusted > 0)).then(adjusted))
     except pl.exceptions.PolarsError as error:
         first = str(error).splitlines()[0]
         raise ProviderError(

@@ -13,7 +13,7 @@ from bifrost_assets.market_data.bars import in_schema, sift
 from bifrost_assets.market_data.evidence import BARS, Held
 from bifrost_assets.market_data.loads import Window
 from bifrost_assets.market_data.providers.base import Fetched, SymbolBars, SymbolError
-from bifrost_core.calendar import Session, cutoff, sessions_between
+from bifrost_core.calendar import Session, sessions_between
 from bifrost_core.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def batch_of(
 ) -> Batch:
     """Sift what was fetched for `window`.
 
-    Bars of the sessions before `window.first` are stored where an earlier load asked for them (`asked`: instrument_id,
-    session) and did not get them, or got others: late bars are known from the cutoff of the window's last session on.
+    Bars of the sessions before `window.first` are stored where an earlier load asked for them (`asked`, of
+    loads.asked_before); `is_overlap` marks them. What an earlier load did not get is known late.
     """
     frames, readable, failed = [], [], list(fetched.failed)
     for one in fetched.loaded:
@@ -57,19 +57,17 @@ def batch_of(
     sifted = sift(pl.concat(frames), [s.session for s in sessions], window.last)
     held = tuple(_held(sifted.bad, readable, window, ids, asked))
     history = _with_origin(sifted.good, settings, sessions, readable, window, ids)
-    return Batch(history, _to_store(history, settings, window, asked), held, tuple(failed))
+    return Batch(history, _to_store(history, window, asked), held, tuple(failed))
 
 
-def _to_store(history: pl.DataFrame, settings: Settings, window: Window, asked: pl.DataFrame) -> pl.DataFrame:
-    """The window's bars, and of those before it the ones that were asked for; these are known from now on only."""
-    lag = timedelta(minutes=settings.availability_lag_minutes)
-    now = pl.lit(cutoff(settings.exchange, window.last, lag))
-    late = history.filter(pl.col("session") < window.first).join(asked, on=["instrument_id", "session"], how="semi")
-    return pl.concat(
-        [
-            late.with_columns(available_at=pl.max_horizontal("available_at", now)),
-            history.filter(pl.col("session") >= window.first),
-        ]
+def _to_store(history: pl.DataFrame, window: Window, asked: pl.DataFrame) -> pl.DataFrame:
+    """The window's bars, and of those before it the ones that were asked for; what was asked for is known late."""
+    marked = history.join(asked, on=["instrument_id", "session"], how="left", maintain_order="left")
+    in_window = pl.col("session") >= window.first
+    return (
+        marked.filter(in_window | pl.col("known_at").is_not_null())
+        .with_columns(available_at=pl.max_horizontal("available_at", "known_at"), is_overlap=~in_window)
+        .drop("known_at")
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -46,12 +47,13 @@ def load_bars(
     with warehouse.transaction() as connection:
         symbols = symbols_to_load(connection, settings, first)
         attempt = loads.begin(connection, load.window, at, run_id)
-        done = {symbol for symbol, one in instrument_ids(connection, first, last).items() if one in attempt.done}
-    todo = [symbol for symbol in symbols if symbol not in done]
-    total = Loaded(resumed=len(symbols) - len(todo))
+        ids = instrument_ids(connection, first, last)
+    todo = [symbol for symbol in symbols if ids.get(symbol) not in attempt.done]
+    held = sum(map(Counter, attempt.done.values()), Counter[str]())
+    total = Loaded(resumed=len(symbols) - len(todo), quarantined=held)
     for some in _portions(settings, todo, load.window):
         with resuming(provider):
-            total += load_portion(load, some, is_first=some[0] == todo[0])
+            total += load_portion(load, some, is_first=not attempt.done and some[0] == todo[0])
         progress(len(symbols) - len(todo) + todo.index(some[-1]) + 1, len(symbols))
     with warehouse.transaction() as connection:
         members = update_universe(connection, settings.universe)

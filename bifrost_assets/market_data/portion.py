@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import polars as pl
 
 from bifrost_assets.market_data import evidence, loads
 from bifrost_assets.market_data.action_vintages import Source, store_actions
-from bifrost_assets.market_data.actions import find_actions
+from bifrost_assets.market_data.actions import find_actions, spoken_for
 from bifrost_assets.market_data.batch import Batch, batch_of, without_last
 from bifrost_assets.market_data.evidence import Held
 from bifrost_assets.market_data.loads import Outcome, Window
@@ -20,7 +20,7 @@ from bifrost_assets.market_data.providers.base import BAR_SCHEMA, BarProvider, F
 from bifrost_assets.market_data.quality.admission import admit
 from bifrost_assets.market_data.reference import instrument_ids, record_delistings
 from bifrost_assets.market_data.vintages import KEY as VINTAGE_KEY
-from bifrost_assets.market_data.vintages import Appended, append_vintages
+from bifrost_assets.market_data.vintages import Appended, append_vintages, take_turn
 from bifrost_core.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -76,9 +76,10 @@ def load_portion(load: Load, symbols: Sequence[str], *, is_first: bool) -> Loade
     fetched = load.provider.fetch(symbols, window.start, window.last)
     with load.warehouse.transaction() as connection:
         ids = instrument_ids(connection, window.start, window.last)
-        contents = {ids[one.symbol]: loads.content_of(one) for one in fetched.loaded if one.symbol in ids}
+        rules = loads.rules_of(settings, load.provider.price_unit)
+        contents = {ids[one.symbol]: loads.content_of(one, rules) for one in fetched.loaded if one.symbol in ids}
         same = loads.unchanged(connection, window, contents)
-        asked = loads.asked_before(connection, settings.exchange, window)
+        asked = loads.asked_before(connection, settings, window, load.at or datetime.now(UTC))
     fresh = Fetched(tuple(one for one in fetched.loaded if ids.get(one.symbol) not in same), fetched.failed)
     admitted = _admitted(load, batch_of(settings, fresh, ids, window, asked), fresh, ids)
     batch = without_last(admitted.batch, fresh.loaded, window, ids)
@@ -87,11 +88,12 @@ def load_portion(load: Load, symbols: Sequence[str], *, is_first: bool) -> Loade
         newly_held = evidence.quarantine(connection, batch.held, load.run_id)
     if is_first and not same and len(batch.failed) == len(symbols):
         raise _all_failed(load.provider, batch.failed)
-    at = load.at or datetime.now(UTC)
-    appended = append_vintages(load.warehouse, batch.bars, at)
-    with load.warehouse.transaction() as connection:
-        source = Source(window.provider, at)
-        actions = Counter(store_actions(connection, admitted.actions, _with_a_bar_before(batch), source))
+    told = spoken_for(batch.history, admitted.named) if batch.history.height else batch.bars
+    with load.warehouse.transaction() as connection:  # one commit: what is stored is on record as loaded
+        at = load.at or take_turn(connection)
+        appended = append_vintages(load.warehouse, connection, batch.bars.drop("is_overlap", strict=False), at)
+        spoken = batch.bars.join(told, on=VINTAGE_KEY, how="semi") if batch.bars.height else batch.bars
+        actions = Counter(store_actions(connection, admitted.actions, spoken, Source(window.provider, at)))
         record_delistings(connection, settings, window.provider, fetched.loaded, ids)
         outcomes = _outcomes(batch, fresh, ids, contents, window, appended.by_instrument + actions)
         loads.record(connection, window, outcomes, at, load.run_id)
@@ -109,10 +111,14 @@ def load_portion(load: Load, symbols: Sequence[str], *, is_first: bool) -> Loade
 
 @dataclass(frozen=True, slots=True)
 class _Admitted:
-    """What may be stored: `batch` with what is held beside it, the `actions` of its bars; how many were `dropped`."""
+    """What may be stored: `batch` with what is held beside it, the `actions` of its bars; how many were `dropped`.
+
+    `named` are the instruments whose actions the provider names.
+    """
 
     batch: Batch
     actions: pl.DataFrame
+    named: Collection[int] = ()
     dropped: int = 0
 
 
@@ -134,16 +140,11 @@ def _admitted(load: Load, batch: Batch, fresh: Fetched, ids: Mapping[str, int]) 
         *(_held(load, origin[one], rows, evidence.ACTIONS) for one, rows in refused.items()),
     ]
     return _Admitted(
-        replace(batch, history=history, bars=settled.bars, held=(*batch.held, *held)), actions, settled.dropped
+        replace(batch, history=history, bars=settled.bars, held=(*batch.held, *held)),
+        actions,
+        tuple(named),
+        settled.dropped,
     )
-
-
-def _with_a_bar_before(batch: Batch) -> pl.DataFrame:
-    """The bars to be stored that are not the first of their instrument in what was fetched."""
-    if batch.bars.is_empty():
-        return batch.bars
-    is_first = pl.col("session") == pl.col("session").min().over("instrument_id")
-    return batch.bars.join(batch.history.filter(is_first), on=VINTAGE_KEY, how="anti")
 
 
 def _held(load: Load, origin: tuple[str, str], rows: pl.DataFrame, table: str) -> Held:

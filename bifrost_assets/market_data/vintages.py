@@ -69,21 +69,28 @@ class Appended:
         return cls(new.height, revised.height, unchanged, *counted)
 
 
-def append_vintages(warehouse: Warehouse, bars: pl.DataFrame, ingested_at: datetime | None = None) -> Appended:
-    """Store what is new in `bars` (SCHEMA without ingested_at, one row per instrument and session), in one transaction.
+def take_turn(connection: psycopg.Connection) -> datetime:
+    """Wait until no other load appends, until the end of the transaction; returns the time then, by the server."""
+    connection.execute("select pg_advisory_xact_lock(%s)", (LOADERS,))
+    [now] = connection.execute("select clock_timestamp()").fetchone() or [None]
+    assert isinstance(now, datetime)
+    return now.astimezone(UTC)
 
-    A first vintage keeps its `available_at`; a revision was not known before it was stored, so its is not earlier than
-    `ingested_at` (default: now). Raises ValueError for two rows with one key. Works year by year, so that memory is
-    bounded by the largest year, whatever the history.
+
+def append_vintages(
+    warehouse: Warehouse, connection: psycopg.Connection, bars: pl.DataFrame, ingested_at: datetime
+) -> Appended:
+    """Store what is new in `bars` (SCHEMA without ingested_at, one row per instrument and session).
+
+    In the transaction of `connection`, which has taken its turn. A first vintage keeps its `available_at`; a revision
+    was not known before it was stored, so its is not earlier than `ingested_at`. Raises ValueError for two rows with
+    one key. Works year by year, so that memory is bounded by the largest year, whatever the history.
     """
-    if bars.is_empty():
-        return Appended()
-    at = ingested_at or datetime.now(UTC)
     total = Appended()
-    with warehouse.transaction() as connection:
-        connection.execute("select pg_advisory_xact_lock(%s)", (LOADERS,))
-        for _, year in sorted(bars.group_by(pl.col("session").dt.year()), key=lambda group: group[0]):
-            total += _append(warehouse, connection, _complete(year, at), at)
+    for _, year in (
+        sorted(bars.group_by(pl.col("session").dt.year()), key=lambda group: group[0]) if bars.height else ()
+    ):
+        total += _append(warehouse, connection, _complete(year, ingested_at), ingested_at)
     return total
 
 

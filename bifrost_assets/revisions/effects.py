@@ -33,7 +33,8 @@ FILLS = """
     from trading.fills f
     join trading.orders o using (client_order_id)
     join signals.target_batches b on b.batch_id = o.batch_id
-    join reference.instruments i on i.symbol = f.symbol
+    join reference.symbols i on i.symbol = f.symbol
+        and f.session >= i.valid_from and (i.valid_to is null or f.session < i.valid_to)
     where b.as_of_session between $1 and $2
 """
 
@@ -79,13 +80,14 @@ def effects(warehouse: Warehouse, revision: Revision) -> pl.DataFrame:
 
 
 def _last_affected(warehouse: Warehouse, revision: Revision) -> date | None:
-    """The last computed session that did not know the revision and looks back to it; None where there is none."""
+    """The last computed session that did not know the revision and looks back to part of it; or None."""
     settings = warehouse.settings
     computed = warehouse.read(COMPUTED_TO)["last"].item()
-    sessions = [s.session for s in all_sessions(settings.exchange) if s.session >= revision.last]
+    sessions = [s.session for s in all_sessions(settings.exchange) if s.session >= revision.first]
+    revised = sum(day <= revision.last for day in sessions)
     reached = [
         day
-        for day in sessions[:LOOKBACK_SESSIONS]
+        for day in sessions[: revised + LOOKBACK_SESSIONS - 1]
         if computed is not None and day <= computed and known_at(settings, day) < revision.revised_at
     ]
     return max(reached, default=None)

@@ -11,7 +11,7 @@ import pytest
 from bifrost_assets.features.daily import FEATURES, LOOKBACK_SESSIONS
 from bifrost_assets.features.definitions import defs as features
 from bifrost_assets.features.history import features_of_window
-from bifrost_assets.late_data import RANGE_END, RANGE_START, late_data, ranges
+from bifrost_assets.late_data import ATTEMPTS, RANGE_END, RANGE_START, late_data, ranges
 from bifrost_assets.market_data.loading import load_bars
 from bifrost_assets.market_data.providers import provider_of
 from bifrost_core.calendar import sessions_between
@@ -58,7 +58,21 @@ def test_exactly_the_sessions_that_look_back_to_a_late_bar_are_computed_again(co
     changed = both.filter(differs)["session"].unique()
     assert len(changed) >= 20
     assert set(changed) <= set(affected)
-    assert tick(computed, instance, found.cursor).run_requests == []
+
+
+def test_a_run_that_does_not_mend_them_is_tried_again_and_not_for_ever(computed: Warehouse) -> None:
+    """One failed run would leave the sessions as they were in silence, or a lasting cause run every five minutes."""
+    arrives(computed)
+    instance = dg.DagsterInstance.ephemeral()
+    for _ in range(ATTEMPTS):
+        found = tick(computed, instance)
+        [request] = found.run_requests or []
+        assert found.cursor is None
+        failed = dg.DagsterRun(job_name="recompute", status=dg.DagsterRunStatus.FAILURE, tags=dict(request.tags))
+        instance.add_run(failed)
+    given_up = tick(computed, instance)
+    assert (given_up.run_requests, given_up.cursor) == ([], None)
+    assert "did not mend them" in str(given_up.skip_reason)
 
 
 def test_computing_them_again_settles_it(computed: Warehouse) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from bifrost_core.errors import ProviderError
 from bifrost_core.provenance import sha256
 
 
@@ -19,7 +20,7 @@ class Resumable(Protocol):
     """A provider that can keep its answers on disk while they are being stored."""
 
     def resuming(self) -> AbstractContextManager[None]:
-        """While the block runs, answers are kept and found again; they are forgotten when it ends without an error."""
+        """While the block runs, answers are kept and found again; they are forgotten when it ends by itself."""
         ...
 
 
@@ -47,13 +48,16 @@ class Spool:
 
     @contextmanager
     def keeping(self, edition: str) -> Iterator[None]:
-        """Keep answers for the length of the block, and find those of an earlier one that did not end well."""
+        """Keep answers for the length of the block, and find those of an earlier one that was cut short."""
         self._edition, self._used = self._folder / edition, set()
         self._forget_other_editions()
         try:
             yield
-            for file in self._used:
-                file.unlink(missing_ok=True)
+        except ProviderError:  # the answers were the trouble: the next attempt asks again
+            self._forget_used()
+            raise
+        else:
+            self._forget_used()
         finally:
             self._edition = None
 
@@ -84,6 +88,10 @@ class Spool:
         with self._lock:
             self._used.add(file)
         return file
+
+    def _forget_used(self) -> None:
+        for file in self._used:
+            file.unlink(missing_ok=True)
 
     def _forget_other_editions(self) -> None:
         for folder in self._folder.glob("*"):

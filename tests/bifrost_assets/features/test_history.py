@@ -114,3 +114,17 @@ def test_returns_are_those_of_the_adjusted_closes(loaded: Warehouse) -> None:
     both = bars.filter(pl.col("session") > FIRST).join(expected, on=["instrument_id", "session"])
     assert both.height == 6 * (len(DAYS) - 1)
     assert (both["total_return"] - both["total_return_right"]).abs().max() < 1e-9
+
+
+def test_a_late_bar_that_was_corrected_later_parts_the_sessions_too(warehouse: Warehouse) -> None:
+    """A backfill would show the bar to the nights between its session and its arrival."""
+    bars = sample_bars().filter(pl.col("session") > date(2011, 6, 1))
+    is_late = (pl.col("session") == date(2013, 2, 5)) & (pl.col("symbol") == "IBM")
+    load(warehouse, bars.filter(~is_late))
+    at = after(date(2013, 2, 7))
+    late = bars.filter(is_late).with_columns(available_at=pl.lit(at), ingested_at=pl.lit(at), provider=pl.lit("sample"))
+    columns = ("instrument_id", "session", "open", "high", "low", "close", "volume", "available_at", "ingested_at")
+    with warehouse.transaction() as connection:
+        copy_frame(connection, late.select(*columns, "provider", "payload_sha256"), "raw.daily_bars")
+    replaced(warehouse, "IBM", date(2013, 2, 5), after(date(2013, 2, 12)), 150.0)
+    assert same(features_of_window(warehouse, FIRST, LAST), one_by_one(warehouse))

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
+from bifrost_assets.asof import bars_as_of
 from bifrost_assets.market_data.loading import load_bars
 from bifrost_assets.market_data.portion import Loaded
 from bifrost_assets.market_data.providers.base import ACTION_SCHEMA, ProviderDown
@@ -196,3 +197,115 @@ def test_an_action_that_cannot_be_is_held(
     assert small.read("select kind from raw.corporate_actions").to_series().to_list() == ["split"]
     held = small.read("select source, subject, session, reason from quarantine.rows").rows()
     assert held == [("raw.corporate_actions", "AAA", action[0], reason)]
+
+
+def known_of(warehouse: Warehouse, symbol: str, session: date) -> datetime:
+    known = warehouse.read(BARS).filter(instrument_id=instrument(warehouse, symbol), session=session)["available_at"]
+    return known.item()
+
+
+def test_a_bar_that_a_night_did_not_get_is_not_known_to_it_after_a_rerun(
+    small: Warehouse, source: FrameProvider
+) -> None:
+    """Running an old partition again would show its night a bar that it is on record as not having."""
+    rows = source.rows["BBB"]
+    take(source, "BBB", B)
+    load(small, source, B)
+    for night in DAYS[DAYS.index(C) :]:
+        load(small, source, night)
+    source.rows["BBB"] = rows
+    load(small, source, B)
+    assert known_of(small, "BBB", B) == cutoff("XNYS", date(2013, 3, 1), timedelta(minutes=15))
+
+
+def test_what_comes_after_months_was_not_known_for_months(small: Warehouse, source: FrameProvider) -> None:
+    """A split that the vendor names a year later would be in the returns of the day it took effect."""
+    none = pl.DataFrame(schema=ACTION_SCHEMA)
+    source.actions["AAA"] = none
+    load(small, source, A, D)
+    source.actions["AAA"] = pl.DataFrame([(C, "split", 2.0)], schema=ACTION_SCHEMA, orient="row")
+    load(small, source, A, D, NOW + timedelta(days=365))
+    [known] = small.read("select available_at from raw.corporate_actions")["available_at"]
+    assert known == cutoff("XNYS", D, timedelta(minutes=15)) + timedelta(days=365)
+
+
+def test_a_late_bar_on_an_ex_session_moves_the_split_at_once(small: Warehouse, source: FrameProvider) -> None:
+    """For a night both sessions would have it, and the return of one of them would be a hundred percent."""
+    for symbol in ("AAA", "BBB", "IDX"):
+        source.rows[symbol] = [flat(day, 20.0 if day < B else 10.0, float(100 + day.day)) for day in DAYS]
+        source.actions[symbol] = pl.DataFrame([(B, "split", 2.0)], schema=ACTION_SCHEMA, orient="row")
+    rows = source.rows["AAA"]
+    take(source, "AAA", B)
+    for hour, night in enumerate((A, B, C)):
+        load(small, source, night, now=NOW + timedelta(hours=hour))
+    source.rows["AAA"] = rows
+    load(small, source, D, now=NOW + timedelta(hours=3))
+    for night in (C, D):
+        known = cutoff("XNYS", night, timedelta(minutes=15))
+        bars = bars_as_of(small, A, D, known).filter(symbol="AAA")
+        assert bars["total_return"].drop_nulls().to_list() == [0.0] * (bars.height - 1)
+
+
+def test_a_source_that_says_nothing_cancels_nothing(small: Warehouse, source: FrameProvider) -> None:
+    """One night from a dump without adjusted closes would turn every known split into a fall of the price."""
+    source.actions["AAA"] = pl.DataFrame([(B, "split", 2.0)], schema=ACTION_SCHEMA, orient="row")
+    load(small, source, B)
+    del source.actions["AAA"]
+    source.rows = {name: [(*row[:6], None) for row in rows] for name, rows in source.rows.items()}
+    load(small, source, C)
+    assert small.read("select kind, is_cancelled from raw.corporate_actions").rows() == [("split", False)]
+
+
+def test_an_action_listed_twice_is_one(small: Warehouse, source: FrameProvider) -> None:
+    """A two-for-one split would be stored as four-for-one."""
+    split = (B, "split", 2.0)
+    source.actions["AAA"] = pl.DataFrame([split, split], schema=ACTION_SCHEMA, orient="row")
+    assert load(small, source, B).quarantined == {"the action is listed twice": 1}
+    assert small.read("select price_factor from raw.corporate_actions").item() == 0.5
+
+
+def test_an_adjusted_close_that_is_no_number_says_nothing(small: Warehouse, source: FrameProvider) -> None:
+    """One infinite number would stop the load of every symbol beside it."""
+    source.rows["AAA"][DAYS.index(B)] = flat(B, 16.0, adjusted=float("inf"))
+    assert load(small, source, B, C).appended.inserted == 6
+    assert small.read("select count(*) from raw.corporate_actions").item() == 0
+
+
+def test_a_resumed_load_still_tells_what_was_held_and_may_find_only_failures(settings: Settings) -> None:
+    """The check would pass on a night with bad rows, or the night never end for one symbol without a bar."""
+    names = [f"S{n:03}" for n in range(80)]
+    source = FrameProvider({name: [flat(C, 10.0)] for name in names[:-1]})
+    source.rows[names[0]].append((B, 10.0, 9.0, 12.0, 10.0, 100.0, 10.0))
+    universe = {"universe": tuple(names[1:]), "benchmark": names[0]}
+    warehouse = Warehouse(settings.model_copy(update=universe), Role.PIPELINE)
+    wanted = (*names[1:], names[0])
+    source.rows = {name: source.rows[name] for name in wanted if name in source.rows}
+    source.dies_at = 2
+    with pytest.raises(ProviderDown):
+        load(warehouse, source, date(2000, 1, 3), C)
+    rest = set(wanted) - set(source.asked[0])
+    for name in rest:
+        source.rows.pop(name, None)
+    loaded = load(warehouse, source, date(2000, 1, 3), C)
+    assert set(loaded.failed) == rest
+    assert loaded.quarantined.total() == (0 if names[0] in rest else 1)
+
+
+def test_other_rules_judge_the_same_content_again(small: Warehouse, source: FrameProvider) -> None:
+    """A person who loosens a threshold and runs the partition again would see what the old one held."""
+    source.rows["AAA"][DAYS.index(C)] = flat(C, 1_700.0)
+    assert load(small, source, A, D).quarantined.total() == 1
+    loose = small.settings.quality.model_copy(update={"hold_scale_tolerance": 0.0})
+    changed = Warehouse(small.settings.model_copy(update={"quality": loose}), Role.PIPELINE)
+    assert load(changed, source, A, D, NOW + timedelta(hours=1)).quarantined.total() == 0
+
+
+def test_a_change_in_the_overlap_is_compared_again_too(small: Warehouse, source: FrameProvider) -> None:
+    """A wrong answer in between would stay, though the vendor says the right thing again."""
+    original = list(source.rows["AAA"])
+    load(small, source, A, B)
+    load(small, source, C, now=NOW + timedelta(hours=1))
+    source.rows["AAA"][DAYS.index(B)] = flat(B, 16.5)
+    load(small, source, B, now=NOW + timedelta(hours=2))
+    source.rows["AAA"] = original
+    assert load(small, source, C, now=NOW + timedelta(hours=3)).appended.revised == 1

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from bifrost_assets.market_data.vintages import Appended, append_vintages
+from bifrost_assets.market_data.vintages import Appended
 from bifrost_core.warehouse.warehouse import Warehouse
+from tests.bifrost_assets.market_data.storing import append_vintages
 
 DAY = date(2013, 2, 14)
 LOADED = datetime(2013, 3, 1, tzinfo=UTC)

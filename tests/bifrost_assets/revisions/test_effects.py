@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -99,3 +100,11 @@ def test_each_revision_is_looked_into_once(computed: Warehouse) -> None:
         assert event.materialization.metadata["revisions"].value == expected
     revise(computed, 0.9, AT + timedelta(days=1))
     assert len(new_revisions(computed)) == 1
+
+
+def test_a_revision_of_what_is_not_computed_yet_still_shows_what_is(computed: Warehouse) -> None:
+    """A load corrects a bar of last week and one of tonight: the week's decisions would count as untouched."""
+    revise(computed, 1.10)
+    [revision] = new_revisions(computed)
+    found = effects(computed, replace(revision, last=date(2013, 2, 19)))
+    assert found.filter(instrument_id=IBM)["feature_rows"].item() == 11

@@ -14,6 +14,7 @@ import pytest
 
 from bifrost_assets.market_data.providers.spool import Answer, Spool, resuming
 from bifrost_assets.market_data.providers.yahoo import AT_ONCE_MAX, YahooProvider
+from bifrost_core.errors import ProviderError
 from bifrost_core.settings import ROOT, load_settings
 from tests.bifrost_assets.market_data.vendor_server import Answer as Sent
 from tests.bifrost_assets.market_data.vendor_server import Query, serving
@@ -52,6 +53,16 @@ class Stopping(YahooServer):
             self.stopped.set()
             return Sent(hangs=True)
         return super().chart(symbol, query)
+
+
+def test_answers_that_were_the_trouble_are_asked_for_again(tmp_path: Path) -> None:
+    """A vendor that is late once would be late until midnight: every retry reads yesterday's answer from the disk."""
+    spool = Spool(tmp_path)
+    with pytest.raises(ProviderError), spool.keeping("monday"):
+        spool.put("bars", ANSWER)
+        raise ProviderError("no bar of today", "Try again")
+    with spool.keeping("monday"):
+        assert spool.get("bars") is None
 
 
 def test_what_is_kept_is_found_by_its_request_until_the_block_ends_well(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from bifrost_assets.market_data.quality.admission import admit
 from bifrost_assets.market_data.quality.judging import judge
 from bifrost_assets.market_data.quality.settled import Settled
 from bifrost_assets.market_data.reference import instrument_ids, register_instruments, store_sessions
-from bifrost_assets.market_data.vintages import append_vintages
 from bifrost_core.quarantine import Decision, decide
 from bifrost_core.settings import Settings, load_settings
 from bifrost_core.warehouse.bulk import copy_frame
 from bifrost_core.warehouse.connect import Role
 from bifrost_core.warehouse.warehouse import Warehouse
+from tests.bifrost_assets.market_data.storing import append_vintages
 
 FIRST, BEFORE, NIGHT = date(2005, 1, 3), date(2005, 2, 25), date(2005, 2, 28)  # AAPL split two for one that night
 PRICES = ["open", "high", "low", "close", "vendor_adj_close"]

@@ -15,12 +15,12 @@ from bifrost_assets.market_data.providers.base import BarProvider
 from bifrost_assets.market_data.providers.sample import SampleProvider
 from bifrost_assets.market_data.quality import checks, judging
 from bifrost_assets.market_data.quality.assets import comparison_bars
-from bifrost_assets.market_data.vintages import append_vintages
 from bifrost_core.errors import SettingsError
 from bifrost_core.quarantine import Decision, decide
 from bifrost_core.settings import Settings, load_settings
 from bifrost_core.warehouse.warehouse import Warehouse
 from tests.bifrost_assets.market_data.frame_provider import FrameProvider
+from tests.bifrost_assets.market_data.storing import append_vintages
 
 FIRST, LAST = "2013-02-11", "2013-02-15"
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")

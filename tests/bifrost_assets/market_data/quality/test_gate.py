@@ -71,9 +71,14 @@ def test_a_split_on_a_session_without_a_bar_is_still_known() -> None:
     assert held(bars, actions=actions) == []
 
 
-def test_a_jump_that_the_next_bar_takes_back_is_held_in_a_backfill() -> None:
-    """A bad tick among good ones is in every return around it."""
-    assert held(scaled(walk(70), 64, 64, 1.5)) == [DAYS[64]]
+def test_a_history_load_holds_what_the_nights_would_hold() -> None:
+    """A backfill that knows the next day stores another past than the one that was traded on: a look ahead."""
+    bars = scaled(scaled(walk(70), 62, 62, 1.5), 66, 66, 100.0)
+    by_night = []
+    for n in range(60, 70):
+        stored = bars.head(n).filter(~pl.col("session").is_in(by_night))
+        by_night += implausible(bars.slice(n, 1), stored, NO_ACTIONS, LIMITS)["session"].to_list()
+    assert held(bars) == by_night == [DAYS[66]]
 
 
 def test_the_bar_of_the_session_before_again_is_held() -> None:

@@ -8,8 +8,9 @@ from bifrost_assets.late_data import BUSY, RANGE_END, RANGE_START, late_data, re
 from bifrost_assets.market_data.intraday.assets import GROUP as MINUTES
 from bifrost_assets.market_data.providers.base import BarProvider
 from bifrost_assets.partitions import SESSIONS
+from bifrost_assets.schedules import after_close
 from bifrost_assets.watch import book_of_failures, daemon_problems
-from bifrost_core.calendar import Session, all_sessions, latest_closed
+from bifrost_core.calendar import latest_closed
 from bifrost_core.settings import Settings
 from bifrost_core.warehouse.warehouse import Warehouse
 
@@ -37,32 +38,15 @@ def automation_of(settings: Settings) -> dg.Definitions:
 
 
 def after_each_close(settings: Settings, *, running: bool) -> dg.ScheduleDefinition:
-    """The nightly job for each session, the availability lag after its close, be it an early one."""
-    lag = timedelta(minutes=settings.availability_lag_minutes)
-    known = known_times(all_sessions(settings.exchange), lag, datetime.now(UTC))
-
-    @dg.schedule(
-        job=nightly,
-        name="after_each_close",
-        cron_schedule=sorted({f"{at.minute} {at.hour} * * *" for at in known}),
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
+    """The nightly job for each session, the availability lag after its close."""
+    return after_close(
+        settings,
+        nightly,
+        "after_each_close",
+        timedelta(minutes=settings.availability_lag_minutes),
+        running=running,
         description="Runs the nightly job for the session that has just become known.",
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        at = context.scheduled_execution_time.astimezone(UTC)
-        session = known_times(all_sessions(settings.exchange), lag, at).get(at)
-        if session is None:
-            return dg.SkipReason(f"no session of {settings.exchange} becomes known at {at:%Y-%m-%d %H:%M} UTC")
-        return dg.RunRequest(run_key=session.session.isoformat(), partition_key=session.session.isoformat())
-
-    return schedule
-
-
-def known_times(sessions: tuple[Session, ...], lag: timedelta, around: datetime) -> dict[datetime, Session]:
-    """Sessions by the instant their bars are known, for two years around `around`."""
-    year = timedelta(days=366)
-    return {s.close_at + lag: s for s in sessions if around - year <= s.close_at <= around + year}
 
 
 def new_session_available(settings: Settings, *, running: bool) -> dg.SensorDefinition:

@@ -1,16 +1,20 @@
 """Schedules that follow the exchange's closes, be they early ones."""
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from bifrost_core.calendar import Session, all_sessions
 from bifrost_core.settings import Settings
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
 
 def after_close(
     settings: Settings,
-    job: dg.UnresolvedAssetJobDefinition,
+    job: "UnresolvedAssetJobDefinition",
     name: str,
     delay: timedelta,
     *,

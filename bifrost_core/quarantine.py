@@ -31,6 +31,7 @@ REMEDIES = {
     "BF010": "`bifrost quarantine list --status all` has the ids",
     "BF011": "A decision stands; a mended bar comes with the next load of its session",
     "BF012": "Drop it; a mended bar comes with the next load of its session",
+    "BF013": "Drop it: the newer bar stays. Where that one is wrong and flagged, drop it first, then release this one",
 }
 
 
@@ -53,7 +54,8 @@ def listed(warehouse: Warehouse, status: str = "undecided", symbol: str = "", li
 def decide(settings: Settings, ids: Sequence[int], decision: Decision, because: str, actor: str) -> int:
     """Release or drop rows, all of them or none, as bifrost_api; returns how many were not decided so before.
 
-    Raises QuarantineError for a row that is not there, is decided otherwise, or cannot be stored as a bar.
+    Raises QuarantineError for a row that is not there, is decided otherwise, or cannot be stored as a bar, or
+    whose bar was stored anew since.
     """
     import psycopg
 

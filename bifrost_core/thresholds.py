@@ -31,6 +31,9 @@ class Thresholds(BaseModel):
         gt=0,
         description="Doubt a close this many robust sigmas from the one before, less where the volume rose with it.",
     )
+    spike_sigmas: float = Field(
+        default=10.0, gt=0, description="Doubt a close this many robust sigmas away that the next one takes back."
+    )
     wick_sigmas: float = Field(default=10.0, gt=0, description="Doubt a high or low this far beyond open and close.")
     volume_times: float = Field(default=30.0, gt=1, description="Doubt this many times the usual volume.")
     volume_share: float = Field(default=0.08, gt=0, lt=1, description="Doubt less than this share of the usual volume.")
@@ -50,9 +53,6 @@ class Thresholds(BaseModel):
         description="Doubt dates where a shifted series has this correlation with the index, and this much more.",
     )
 
-    hold_jump_sigmas: float = Field(
-        default=10.0, gt=0, description="Hold a bar that jumps this far and is undone by the next one."
-    )
     hold_scale_tolerance: float = Field(
         default=0.35,
         gt=0,

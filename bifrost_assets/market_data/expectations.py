@@ -28,12 +28,12 @@ WINDOW = """
 # It starts from what should be there, so that a symbol without any bar in the window is counted, too.
 SESSIONS_MISSING = """
     with listed as (
-        select i.instrument_id, i.symbol, i.exchange_mic, i.listed_to, first.session as since
-        from reference.instruments i
+        select i.instrument_id, wanted.symbol, i.exchange_mic, i.listed_to, first.session as since
+        from reference.meant_by(string_to_array($3, ','), $2) wanted
+        join reference.instruments i using (instrument_id)
         cross join lateral (
             select d.session from raw.daily_bars d where d.instrument_id = i.instrument_id order by d.session limit 1
         ) first
-        where i.symbol = any(string_to_array($3, ','))
     )
     select l.symbol, (count(*) filter (where b.session is null))::integer as sessions_missing
     from listed l
@@ -51,7 +51,10 @@ def read_window(warehouse: Warehouse, first: date, last: date) -> pl.DataFrame:
 
 
 def sessions_missing(warehouse: Warehouse, symbols: Sequence[str], first: date, last: date) -> dict[str, int]:
-    """How many sessions of the window each symbol lacks since its first bar; who lacks none is left out."""
+    """How many sessions of the window each symbol lacks since its first bar; who lacks none is left out.
+
+    What counts is the instrument behind a symbol, under whatever symbol it is traded now.
+    """
     counts = warehouse.read(SESSIONS_MISSING, first, last, ",".join(symbols))
     return dict(counts.filter(pl.col("sessions_missing") > 0).iter_rows())
 

@@ -94,7 +94,8 @@ def load_portion(load: Load, symbols: Sequence[str], *, is_first: bool) -> Loade
         appended = append_vintages(load.warehouse, connection, batch.bars.drop("is_overlap", strict=False), at)
         spoken = batch.bars.join(told, on=VINTAGE_KEY, how="semi") if batch.bars.height else batch.bars
         actions = Counter(store_actions(connection, admitted.actions, spoken, Source(window.provider, at)))
-        record_delistings(connection, settings, window.provider, fetched.loaded, ids)
+        refused = record_delistings(connection, settings, window.provider, fetched.loaded, ids)
+        batch = replace(batch, failed=(*batch.failed, *(SymbolError(*one) for one in refused.items())))
         outcomes = _outcomes(batch, fresh, ids, contents, window, appended.by_instrument + actions)
         loads.record(connection, window, outcomes, at, load.run_id)
     late_held = Counter(reason for session, reason in newly_held if session and session < window.first)

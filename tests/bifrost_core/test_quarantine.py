@@ -10,16 +10,17 @@ import psycopg
 import pytest
 
 from bifrost_assets.market_data import evidence
+from bifrost_assets.market_data.bars import sift
 from bifrost_assets.market_data.providers.base import BAR_SCHEMA
 from bifrost_assets.market_data.providers.sample import SampleProvider
 from bifrost_assets.market_data.quality import judging
 from bifrost_assets.market_data.quality.settled import settle
-from bifrost_assets.market_data.vintages import append_vintages
 from bifrost_core.calendar import sessions_between
 from bifrost_core.quarantine import Decision, QuarantineError, decide, listed
 from bifrost_core.settings import Settings
 from bifrost_core.warehouse.connect import Role, connect
 from bifrost_core.warehouse.warehouse import Warehouse
+from tests.bifrost_assets.market_data.storing import append_vintages
 
 DAY = date(2013, 2, 14)
 HELD = {"session": DAY, "open": 20000.0, "high": 20100.0, "low": 19900.0, "close": 20050.0, "volume": 4e6}
@@ -71,6 +72,11 @@ def doubt(warehouse: Warehouse, ibm: int) -> int:
     return int(warehouse.read("select max(quarantine_id) from quarantine.rows").item())
 
 
+def bars_of(warehouse: Warehouse, ibm: int) -> pl.DataFrame:
+    """Session and OHLCV of the stored bar of IBM on DAY."""
+    return warehouse.read(judging.BARS, DAY, DAY).filter(pl.col("instrument_id") == ibm).drop("instrument_id")
+
+
 def count(warehouse: Warehouse, table: str) -> int:
     return int(warehouse.read(f"select count(*) from {table}").item())
 
@@ -102,6 +108,39 @@ def test_a_dropped_doubt_withdraws_the_bar_and_keeps_it_for_the_past(warehouse: 
     assert warehouse.read(CURRENT, DAY, ibm).is_empty()
     sql = "select count(*) from raw.daily_bars_as_of('infinity', $1) where session = $2 and instrument_id = $3"
     assert warehouse.read(sql, stored, DAY, ibm).item() == 1
+
+
+def test_a_dropped_row_that_is_stored_is_withdrawn_though_it_was_held(warehouse: Warehouse, ibm: int) -> None:
+    """A load judges the nights before again: the bar that it holds then stays in every feature, dropped or not."""
+    stored = bars_of(warehouse, ibm)
+    row = hold(warehouse, **stored.row(0, named=True))
+    assert decide(warehouse.settings, [row], Decision.DROP, "bad tick", "ann") == 1
+    assert warehouse.read(CURRENT, DAY, ibm).is_empty()
+
+
+def test_dropping_the_second_copy_of_a_bar_keeps_the_first(warehouse: Warehouse, ibm: int) -> None:
+    """They have the same values: the good bar would be withdrawn, and refused from then on."""
+    stored = bars_of(warehouse, ibm)
+    twice = pl.concat([stored, stored]).with_columns(symbol=pl.lit("IBM"), vendor_adj_close=pl.lit(None, pl.Float64))
+    [reason] = sift(twice, [DAY], DAY).bad["reason"].to_list()
+    row = hold(warehouse, **stored.row(0, named=True), reason=reason)
+    assert decide(warehouse.settings, [row], Decision.DROP, "a copy", "ann") == 1
+    assert warehouse.read(CURRENT, DAY, ibm).height == 1
+    assert warehouse.read("select 1 from quarantine.decided_bars").is_empty()
+
+
+def test_a_stale_row_does_not_overwrite_a_newer_bar(warehouse: Warehouse, ibm: int) -> None:
+    """Who works through the list from the top would undo what the provider has mended since."""
+    row = hold(warehouse)
+    mended = warehouse.read("select * from raw.daily_bars_as_of() where session = $1 and instrument_id = $2", DAY, ibm)
+    append_vintages(warehouse, mended.drop("ingested_at").with_columns(volume=pl.col("volume") + 1))
+    before = warehouse.read(CURRENT, DAY, ibm).rows()
+    with pytest.raises(QuarantineError, match=r"stored anew at .* after the row was held.*the newer bar stays"):
+        decide(warehouse.settings, [row], Decision.RELEASE, "right", "ann")
+    assert warehouse.read(CURRENT, DAY, ibm).rows() == before
+    assert listed(warehouse)["status"].to_list() == ["held"]
+    decide(warehouse.settings, [doubt(warehouse, ibm)], Decision.DROP, "the mended one is wrong", "ann")
+    assert decide(warehouse.settings, [row], Decision.RELEASE, "right", "ann") == 1
 
 
 def test_a_released_doubt_is_not_raised_again(warehouse: Warehouse, ibm: int) -> None:

@@ -23,7 +23,7 @@ from bifrost_assets.market_data.providers.base import (
     SymbolMinutes,
 )
 from bifrost_assets.market_data.providers.spool import resuming
-from bifrost_assets.market_data.reference import instrument_ids
+from bifrost_assets.market_data.reference import instrument_ids, symbols_in
 from bifrost_core.calendar import Session, latest_closed, sessions_between
 from bifrost_core.errors import BifrostError, ProviderError
 from bifrost_core.warehouse import timeseries
@@ -92,7 +92,9 @@ def load_minutes(
     _ensure_over(settings, last, at)
     sessions = sessions_between(settings.exchange, first, last)
     total = Loaded()
-    chunks = list(_chunks(sessions, settings.universe))
+    with warehouse.transaction() as connection:
+        wanted = symbols_in(connection, settings.universe, first)
+    chunks = list(_chunks(sessions, wanted))
     for n, (days, symbols) in enumerate(chunks, 1):
         timeseries.ensure_partitions(warehouse, days[0].open_at, days[-1].close_at)
         with resuming(provider):
@@ -102,7 +104,7 @@ def load_minutes(
         total += done
         window = f"{days[0].session} to {days[-1].session}, {len(symbols)} symbols"
         log(f"minutes {n}/{len(chunks)}: {window}: {_counts(done)}")
-    if total.appended == Appended() and len(total.failed) == len(settings.universe):
+    if total.failed and total.appended == Appended() and len(total.failed) == len(wanted):
         raise _all_failed(provider, total)
     return total
 
@@ -151,7 +153,8 @@ def _load_chunk(
     fetched = provider.fetch_minutes(symbols, sessions[0].session, sessions[-1].session)
     with warehouse.transaction() as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (LOADERS,))
-        answers, failed = _readable(fetched, instrument_ids(connection), sessions)
+        ids = instrument_ids(connection, sessions[0].session, sessions[-1].session)
+        answers, failed = _readable(fetched, ids, sessions)
         before = loads.unchanged(connection, provider.name, sessions, {a.instrument_id: a.content for a in answers})
         known = Loaded(
             Appended(unchanged=sum(one.good_rows for one in before.values())),

@@ -28,7 +28,7 @@ COMPARED = """
     full join daily d using (instrument_id, session)
     join reference.instruments i using (instrument_id)
     join reference.sessions s using (exchange_mic, session)
-    where i.symbol = any(string_to_array($3, ','))
+    where i.instrument_id in (select w.instrument_id from reference.meant_by(string_to_array($3, ','), $2) w)
     order by i.symbol, session
 """
 

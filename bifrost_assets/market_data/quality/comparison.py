@@ -13,7 +13,7 @@ from bifrost_assets.market_data.bars import in_schema, sift
 from bifrost_assets.market_data.providers.base import BarProvider, Fetched
 from bifrost_assets.market_data.quality.measures import KEY, VALUES
 from bifrost_assets.market_data.quality.runner import validated
-from bifrost_assets.market_data.reference import instrument_ids, wanted_symbols
+from bifrost_assets.market_data.reference import instrument_ids, symbols_to_load
 from bifrost_core.calendar import sessions_between
 from bifrost_core.errors import ProviderError
 from bifrost_core.warehouse.bulk import staged
@@ -74,10 +74,12 @@ def fetch_second(warehouse: Warehouse, provider: BarProvider, first: date, last:
     Its impossible rows are counted and left out: they are nobody's bars, and the payload is kept.
     """
     settings = warehouse.settings
-    fetched = provider.fetch(wanted_symbols(settings), first, last)
+    with warehouse.transaction() as connection:
+        symbols = symbols_to_load(connection, settings, first)
+    fetched = provider.fetch(symbols, first, last)
     failed = {one.symbol: one.problem for one in fetched.failed}
     with warehouse.transaction() as connection:
-        rows = _rows(fetched, instrument_ids(connection), failed)
+        rows = _rows(fetched, instrument_ids(connection, first, last), failed)
         sifted = sift(rows, [s.session for s in sessions_between(settings.exchange, first, last)], last)
         new = sifted.good.drop("symbol", "vendor_adj_close").with_columns(
             provider=pl.lit(provider.name), ingested_at=pl.lit(datetime.now(UTC))

@@ -13,6 +13,7 @@ from bifrost_core.thresholds import Thresholds
 
 COARSE_FROM = 5.0  # below this price a bar of whole numbers is no surprise
 UNDONE = 0.02  # one wrong close makes two factors that are each other's inverse but for rounding
+TAKEN_BACK = 0.25  # the next bar is back where the one before was, to within this share of the jump
 RETURN = 0.5  # a move that undoes the one before to within this share of it is the way back
 
 
@@ -42,6 +43,14 @@ def _jump() -> pl.Expr:
     return pl.when(back.fill_null(False)).then(0.0).otherwise(pl.col("step"))
 
 
+def _spike() -> pl.Expr:
+    """The lesser of the step and the next one, where that takes it back; the newest bar has no next one yet."""
+    move, after = pl.col("move"), pl.col("move").shift(-1).over(INSTRUMENT)
+    undone = (move + after).abs() < TAKEN_BACK * move.abs()
+    both = pl.min_horizontal("step", pl.col("step").shift(-1).over(INSTRUMENT))
+    return pl.when(undone.fill_null(False)).then(both).otherwise(0.0)
+
+
 def _dividend() -> pl.Expr:
     """Share of the price paid out; 1 where it is negative or the next session undoes it, as only a wrong close does."""
     factor, after = pl.col("dividend_factor"), pl.col("dividend_factor").shift(-1).over(INSTRUMENT)
@@ -65,6 +74,7 @@ def _every(names: list[str], holds: Callable[[str], pl.Expr]) -> pl.Expr:
 TRADES = pl.col("usual_spread") > 0
 DETECTORS = (
     Detector("jump", "the close jumps without an action or the volume of news", _jump(), lambda t: t.jump_sigmas),
+    Detector("spike", "the close jumps, and the next bar takes it back", _spike(), lambda t: t.spike_sigmas),
     Detector("wick", "high or low is far beyond open and close", pl.col("wick_sigmas"), lambda t: t.wick_sigmas),
     Detector(
         "volume_spike", "the volume is many times the usual", pl.col("volume_log"), lambda t: math.log(t.volume_times)

@@ -2,6 +2,7 @@
 
 What is only doubtful is stored, and the checks flag it. The difference is what a mistake costs: a wrong bar that is
 stored can still be withdrawn, but a right one that is held is missing from every feature until a person releases it.
+No rule looks at what follows a bar: a history load would store another past than the nights did.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from bifrost_assets.market_data.quality.measures import INSTRUMENT, KEY, VALUES,
 from bifrost_core.thresholds import Thresholds
 
 LN_10 = math.log(10)
-UNDONE = 0.25  # the next bar is back where the one before was, to within this share of the jump
 
 
 def implausible(
@@ -43,8 +43,6 @@ def _reason(limits: Thresholds) -> pl.Expr:
         .then(pl.lit("high or low is of another scale than open and close"))
         .when(_repeats())
         .then(pl.lit("price for price and share for share the bar of the session before"))
-        .when(_undone(limits))
-        .then(pl.lit("the close jumps, and the next bar takes it back"))
     )
 
 
@@ -64,12 +62,3 @@ def _repeats() -> pl.Expr:
     """The same five numbers as the session before, of something that trades: no two days are alike to the share."""
     alike = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1).over(INSTRUMENT) for name in VALUES)
     return alike & (pl.col("high") > pl.col("low")) & (pl.col("volume") > 0)
-
-
-def _undone(limits: Thresholds) -> pl.Expr:
-    """A jump that the next bar takes back; it needs the next bar, so it is seen in a backfill only."""
-    move, after = pl.col("move"), pl.col("move").shift(-1).over(INSTRUMENT)
-    far = (pl.col("step") > limits.hold_jump_sigmas) & (
-        pl.col("step").shift(-1).over(INSTRUMENT) > limits.hold_jump_sigmas
-    )
-    return far & ((move + after).abs() < UNDONE * move.abs())

@@ -4,6 +4,7 @@ from bifrost_assets.market_data.reference.instruments import (
     Registered,
     instrument_ids,
     register_instruments,
+    symbols_in,
     symbols_to_load,
     wanted_symbols,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "record_delistings",
     "register_instruments",
     "store_sessions",
+    "symbols_in",
     "symbols_to_load",
     "update_universe",
     "wanted_symbols",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -37,9 +37,14 @@ IN_STEP = """
         and current_date >= s.valid_from and (s.valid_to is null or current_date < s.valid_to)
         and (i.symbol, i.exchange_mic) is distinct from (s.symbol, s.exchange_mic)
 """
+# Symbols that nobody has in the session or after it, with what their last holder is in it: null where it is delisted.
 ENDED = """
-    select symbol from reference.symbols where symbol = any(%s)
-    group by symbol having bool_and(coalesce(valid_to <= %s, false))
+    select symbol, reference.symbol_of(instrument_id, %(session)s)
+    from reference.meant_by(%(symbols)s, %(session)s) as meant
+    where not exists (
+        select from reference.symbols s
+        where s.symbol = meant.symbol and (s.valid_to is null or s.valid_to > %(session)s)
+    )
 """
 SPANS = """
     select instrument_id, valid_from, valid_to from reference.symbols where symbol = %s order by valid_from
@@ -60,10 +65,16 @@ def wanted_symbols(settings: Settings) -> tuple[str, ...]:
 
 
 def symbols_to_load(connection: psycopg.Connection, settings: Settings, first: date) -> tuple[str, ...]:
-    """The wanted symbols that may have bars in session `first` or later: not those renamed or delisted by then."""
-    wanted = wanted_symbols(settings)
-    ended = {row[0] for row in connection.execute(ENDED, (list(wanted), first)).fetchall()}
-    return tuple(symbol for symbol in wanted if symbol not in ended)
+    """The wanted symbols that may have bars in session `first` or later, as `symbols_in` has them."""
+    return symbols_in(connection, wanted_symbols(settings), first)
+
+
+def symbols_in(connection: psycopg.Connection, wanted: Sequence[str], session: date) -> tuple[str, ...]:
+    """`wanted`, each once: one renamed by `session` as what its instrument is in it, none that is delisted by then."""
+    rows = connection.execute(ENDED, {"symbols": list(wanted), "session": session}).fetchall()
+    ended: dict[str, str | None] = dict(rows)
+    followed = (ended.get(symbol, symbol) for symbol in wanted)
+    return tuple(dict.fromkeys(symbol for symbol in followed if symbol is not None))
 
 
 def register_instruments(warehouse: Warehouse, provider: BarProvider) -> Registered:

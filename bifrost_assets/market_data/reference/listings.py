@@ -15,7 +15,7 @@ from bifrost_assets.market_data.reference import told
 from bifrost_assets.market_data.reference.changes import Change, record
 from bifrost_assets.market_data.reference.instruments import instrument_at, keep_in_step
 from bifrost_assets.market_data.reference.told import ListingAction, Told
-from bifrost_core.calendar import session_of, shift
+from bifrost_core.calendar import all_sessions, session_of, shift
 from bifrost_core.errors import BifrostError
 
 if TYPE_CHECKING:
@@ -92,19 +92,25 @@ def delist(connection: Connection, settings: Settings, symbol: str, on: date, va
 
 def record_delistings(
     connection: Connection, settings: Settings, provider: str, loaded: Iterable[SymbolBars], ids: Mapping[str, int]
-) -> int:
-    """Write down the delistings that `provider` reports with its bars, of instruments still listed; returns how many.
+) -> dict[str, str]:
+    """Write down the delistings that `provider` reports with its bars, of instruments still listed.
 
-    `ids` are the instruments of the symbols, as the load resolved them.
+    `ids` are the instruments of the symbols, as the load resolved them. Returns the symbols of which it cannot be
+    written down, with the problem; nothing is changed of those.
     """
-    ended = {ids[one.symbol]: one for one in loaded if one.listed_to is not None and one.symbol in ids}
+    ended = {ids[one.symbol]: (one, one.listed_to) for one in loaded if one.listed_to and one.symbol in ids}
     known = [row[0] for row in connection.execute(STILL_LISTED, (list(ended),)).fetchall()] if ended else []
+    failed = {}
     for instrument in known:
-        one = ended[instrument]
-        action = ListingAction("delisting", shift(settings.exchange, one.listed_to, 1).session)  # type: ignore[arg-type]
+        one, last = ended[instrument]
         said = Told.by_provider(provider, one.payload)
-        _delist(connection, settings, instrument, one.symbol, action, said)
-    return len(known)
+        try:
+            with connection.transaction():
+                action = ListingAction("delisting", _session_after(settings.exchange, last))
+                _delist(connection, settings, instrument, one.symbol, action, said)
+        except BifrostError as error:
+            failed[one.symbol] = f"its delisting on {last} is not written down: {error}"
+    return failed
 
 
 def undo(connection: Connection, symbol: str, on: date, actor: str) -> str:
@@ -157,6 +163,14 @@ def _is_renamed(state: State, old: str, new: str, on: date) -> bool:
     return ended and any((a["symbol"], a["valid_from"]) == (new, str(on)) for a in state["symbols"])
 
 
+def _session_after(mic: str, day: date) -> date:
+    """The first session after `day`, which need not be one itself."""
+    after = next((s.session for s in all_sessions(mic) if s.session > day), None)
+    if after is None:
+        raise BifrostError(f"{mic} has no session after {day}", "Delist it by hand once the calendar covers that day")
+    return after
+
+
 def _delist(
     connection: Connection, settings: Settings, instrument: int, symbol: str, action: ListingAction, said: Told
 ) -> bool:
@@ -174,6 +188,8 @@ def _delist(
     if before["listed_from"] is not None and last < before["listed_from"]:
         raise BifrostError(f"{symbol} was listed only on {before['listed_from']}", "Give a later session")
     kept = [alias for alias in before["symbols"] if alias["valid_from"] < on]
+    if not kept:
+        raise BifrostError(f"nobody was {symbol} before {on}", "Give a later session")
     after = {**before, "listed_to": last, "symbols": [*kept[:-1], {**kept[-1], "valid_to": on}]}
     _apply(connection, instrument, after)
     told.append(connection, settings, mic, instrument, action, said)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+
+import polars as pl
 import psycopg
 import pytest
 from psycopg import sql
@@ -63,6 +66,55 @@ def test_trader_writes_the_book_only_and_no_limits(owner: Warehouse) -> None:
     assert "trading.limits" not in writes
 
 
+MAY_CREATE = """
+    select nspname from pg_namespace
+    where nspname !~ '^pg_(toast|temp)' and has_schema_privilege(%s, oid, 'create')
+    order by nspname
+"""
+DBT = ["intermediate", "intermediate_as_of", "marts", "marts_as_of", "staging", "staging_as_of"]
+
+
+def test_nobody_makes_anything_in_our_schemas(owner: Warehouse) -> None:
+    """A function of the pipeline's beside ours can be what a function that runs as the owner calls: the pipeline is
+    the owner then, and the book is its own."""
+    with owner.transaction() as connection:
+        may_create = {
+            role: [name for (name,) in connection.execute(MAY_CREATE, (role,))]
+            for role in (Role.PIPELINE, Role.TRADER, Role.API, Role.READER)
+        }
+    assert may_create == {Role.PIPELINE: DBT, Role.TRADER: [], Role.API: [], Role.READER: []}
+
+
+RUN_AS_OWNER = """
+    select format('%s.%s', nspname, proname) as name,
+        coalesce('search_path=pg_catalog, pg_temp' = any(proconfig), false) as is_pinned,
+        has_function_privilege('public', p.oid, 'execute') as is_public
+    from pg_proc p join pg_namespace n on n.oid = pronamespace
+    where prosecdef and nspname !~ '^pg_'
+"""
+
+
+def test_what_runs_as_the_owner_has_its_own_path_and_no_public(owner: Warehouse) -> None:
+    """With the caller's path it would call the caller's functions as the owner; with public anybody calls it."""
+    found = owner.read(RUN_AS_OWNER)
+    assert found.height >= 20
+    assert found.filter(~pl.col("is_pinned") | pl.col("is_public"))["name"].to_list() == []
+
+
+UNTYPED = re.compile(r"\b(?:audit|raw|reference|trading|quarantine)\.\w+\((?:[^()']*,)?\s*'[^']*'\s*[,)]")
+
+
+def test_what_runs_as_the_owner_calls_with_typed_arguments(owner: Warehouse) -> None:
+    """A bare literal goes to an overload that takes text before it goes to ours that takes a regclass."""
+    with owner.transaction() as connection:
+        sources = connection.execute(
+            "select proname, prosrc from pg_proc p join pg_namespace n on n.oid = pronamespace"
+            " where nspname in ('audit', 'raw', 'reference', 'trading', 'quarantine') and prosrc is not null"
+        ).fetchall()
+    assert UNTYPED.search("raw.native_make_partitions('raw.minute_bars', p_first)")
+    assert {name: UNTYPED.findall(source) for name, source in sources if UNTYPED.search(source)} == {}
+
+
 STATEMENTS = [
     (Role.READER, "insert into reference.restricted_list values (1, '2013-03-01', null, 'x')"),
     (Role.READER, "update trading.kill_switches set engaged = false"),
@@ -71,6 +123,8 @@ STATEMENTS = [
     (Role.READER, "create schema mine"),
     (Role.PIPELINE, "insert into trading.limits values ('*', 'x', 1, 1, 'usd', 'me')"),
     (Role.PIPELINE, "delete from raw.daily_bars"),
+    (Role.PIPELINE, "create table raw.mine (i int)"),
+    (Role.PIPELINE, "create function raw.minute_backend(text) returns text language sql return 'native'"),
     (Role.PIPELINE, "update raw.daily_bars set close = 1"),
     (Role.PIPELINE, "truncate audit.chain"),
     (Role.TRADER, "insert into signals.targets values (gen_random_uuid(), 'A', 1, 1, '{}')"),

@@ -10,7 +10,6 @@ grant select on all tables in schema reference, raw, features, ml, signals, rese
 grant insert, update, delete on all tables in schema reference, features, ml, signals, research, compliance, quarantine
     to bifrost_pipeline;
 grant insert on all tables in schema raw to bifrost_pipeline;
-grant create on schema raw to bifrost_pipeline;
 
 grant select on all tables in schema reference, raw, signals, trading, audit to bifrost_trader;
 -- bifrost_trader writes only through the functions of 0002_trading_functions.sql.

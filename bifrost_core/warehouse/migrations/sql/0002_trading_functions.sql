@@ -60,7 +60,7 @@ comment on function audit.verify is 'Recomputes the whole chain: the first seque
 create function audit.record_limit()
 returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    perform audit.append('limit', to_jsonb(new), new.effective_at);
+    perform audit.append('limit'::text, to_jsonb(new), new.effective_at);
     return new;
 end $$;
 create trigger audited after insert on trading.limits for each row execute function audit.record_limit();
@@ -108,7 +108,7 @@ begin
     update trading.leases
     set holder = p_holder, epoch = v_lease.epoch + 1, expires_at = clock_timestamp() + make_interval(secs => p_seconds)
     where name = p_account;
-    perform audit.append('lease', jsonb_build_object('account', p_account, 'holder', p_holder, 'epoch', v_lease.epoch + 1),
+    perform audit.append('lease'::text, jsonb_build_object('account', p_account, 'holder', p_holder, 'epoch', v_lease.epoch + 1),
                          clock_timestamp());
     return v_lease.epoch + 1;
 end $$;
@@ -143,7 +143,7 @@ begin
         return false;
     end if;
     insert into trading.cash (account, balance, updated_at) values (p_account, p_initial_cash, p_at);
-    perform audit.append('account', jsonb_build_object('account', p_account, 'broker', p_broker, 'initial_cash', p_initial_cash), p_at);
+    perform audit.append('account'::text, jsonb_build_object('account', p_account, 'broker', p_broker, 'initial_cash', p_initial_cash), p_at);
     return true;
 end $$;
 
@@ -155,7 +155,7 @@ begin
     values (p_scope, case when p_scope = 'global' then '*' else p_key end, p_engaged, p_reason, p_actor, p_at)
     on conflict (scope, key) do update
     set engaged = excluded.engaged, reason = excluded.reason, actor = excluded.actor, changed_at = excluded.changed_at;
-    perform audit.append('kill_switch', jsonb_build_object(
+    perform audit.append('kill_switch'::text, jsonb_build_object(
         'scope', p_scope, 'key', p_key, 'engaged', p_engaged, 'reason', p_reason, 'actor', p_actor), p_at);
 end $$;
 comment on function trading.set_kill_switch_v1 is 'Needs no lease: stopping must always be possible.';
@@ -185,7 +185,7 @@ begin
     if not found then
         return false;
     end if;
-    perform audit.append('batch', jsonb_build_object(
+    perform audit.append('batch'::text, jsonb_build_object(
         'account', p_account, 'batch_id', p_batch_id, 'status', p_status, 'reason_code', p_reason_code, 'detail', p_detail), p_at);
     return true;
 end $$;
@@ -255,7 +255,7 @@ begin
         v_payload := to_jsonb(r) || jsonb_build_object('account', p_account, 'epoch', p_epoch);
         v_seq := v_seq + 1;
         v_prev := v_hash;
-        v_hash := audit.entry_hash(v_prev, v_seq, 'intent', v_payload, p_at);
+        v_hash := audit.entry_hash(v_prev, v_seq, 'intent'::text, v_payload, p_at);
         insert into audit.chain (seq, kind, payload, prev_hash, entry_hash, event_at)
         values (v_seq, 'intent', v_payload, v_prev, v_hash, p_at);
         client_order_id := r.client_order_id;
@@ -295,7 +295,7 @@ begin
     where b.reason_code in ('SEND_UNPROVEN', 'RECONCILIATION_BREAK') and excluded.reason_code <> b.reason_code
         and excluded.reason_code <> 'SEND_UNPROVEN';
     if found then
-        perform audit.append('block', jsonb_build_object(
+        perform audit.append('block'::text, jsonb_build_object(
             'account', p_account, 'symbol', p_symbol, 'reason_code', p_reason_code, 'detail', p_detail), p_at);
     end if;
 end $$;
@@ -309,7 +309,7 @@ begin
     if not found then
         return false;
     end if;
-    perform audit.append('unblock', jsonb_build_object(
+    perform audit.append('unblock'::text, jsonb_build_object(
         'account', p_account, 'symbol', p_symbol, 'reason_code', p_reason_code, 'actor', p_actor), p_at);
     return true;
 end $$;
@@ -389,7 +389,7 @@ begin
     for v_block in select b from jsonb_array_elements(coalesce(e.unblocks, '[]')) b loop
         perform trading.unblock_symbol(p_account, v_order.symbol, v_block ->> 'code', p_holder, e.event_at);
     end loop;
-    perform audit.append('order_event', p_event || jsonb_build_object('account', p_account, 'epoch', p_epoch, 'event_seq', v_seq), e.event_at);
+    perform audit.append('order_event'::text, p_event || jsonb_build_object('account', p_account, 'epoch', p_epoch, 'event_seq', v_seq), e.event_at);
     return v_seq;
 end $$;
 comment on function trading.record_event_v1 is 'One order event and everything that follows from it: order, fill, position, cash, reservation, blocks, audit. Null, and no change, where the execution is already recorded.';
@@ -404,7 +404,7 @@ begin
     insert into trading.reconciliations (account, is_clean, breaks, orders_checked, fills_checked, epoch, event_at)
     values (p_account, p_breaks = '[]', p_breaks, p_orders_checked, p_fills_checked, p_epoch, p_at)
     returning reconciliation_id into v_id;
-    perform audit.append('reconciliation', jsonb_build_object('account', p_account, 'reconciliation_id', v_id, 'breaks', p_breaks), p_at);
+    perform audit.append('reconciliation'::text, jsonb_build_object('account', p_account, 'reconciliation_id', v_id, 'breaks', p_breaks), p_at);
     return v_id;
 end $$;
 

@@ -112,6 +112,16 @@ as $$
 $$;
 comment on function reference.symbol_of is 'The symbol that an instrument had in a session; null where it was not listed.';
 
+create function reference.meant_by(symbols text[], by_session date) returns table (symbol text, instrument_id integer)
+    language sql stable parallel safe
+as $$
+    select distinct on (s.symbol) s.symbol, s.instrument_id
+    from reference.symbols s
+    where s.symbol = any($1)
+    order by s.symbol, s.valid_from > $2, abs(s.valid_from - $2)
+$$;
+comment on function reference.meant_by is 'The instrument behind each symbol: the last one that had it by a session, also where that has another symbol since, else the first one after it.';
+
 create table reference.universes (
     universe    text primary key,
     file_sha256 text not null references raw.payloads,

@@ -181,8 +181,8 @@ begin
         return 0;  -- TimescaleDB makes its chunks itself
     end if;
     perform pg_advisory_xact_lock(7201003);
-    return raw.native_make_partitions('raw.minute_bars', p_first, p_last)
-        + raw.native_make_partitions('raw.minute_bars_superseded', p_first, p_last);
+    return raw.native_make_partitions('raw.minute_bars'::regclass, p_first, p_last)
+        + raw.native_make_partitions('raw.minute_bars_superseded'::regclass, p_first, p_last);
 end $$;
 comment on function raw.ensure_minute_partitions_v1 is 'Makes the months that minutes from p_first to p_last need and that are not there; returns how many tables it made. Locks the tables: commit at once.';
 
@@ -197,8 +197,8 @@ begin
     perform raw.create_minute_tables(p_backend);
     select min(start_at), max(start_at) into v_first, v_last from raw.minute_bars_moving;
     if p_backend = 'native' and v_first is not null then
-        perform raw.native_make_partitions('raw.minute_bars', v_first, v_last);
-        perform raw.native_make_partitions('raw.minute_bars_superseded', v_first, v_last);
+        perform raw.native_make_partitions('raw.minute_bars'::regclass, v_first, v_last);
+        perform raw.native_make_partitions('raw.minute_bars_superseded'::regclass, v_first, v_last);
     end if;
     insert into raw.minute_bars select * from raw.minute_bars_moving;
     get diagnostics v_rows = row_count;
@@ -362,7 +362,7 @@ create function reference.record_retention()
 returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform audit.append(
-        'retention_policy', jsonb_build_object('before', to_jsonb(old), 'after', to_jsonb(new)), clock_timestamp());
+        'retention_policy'::text, jsonb_build_object('before', to_jsonb(old), 'after', to_jsonb(new)), clock_timestamp());
     return null;
 end $$;
 
@@ -444,7 +444,7 @@ begin
             row_count := reference.delete_expired(v_policy, p_rows_max);
         end if;
         perform audit.append(
-            'retention',
+            'retention'::text,
             jsonb_build_object(
                 'table', p_table, 'piece', piece, 'rows', row_count, 'keep_days', v_policy.keep_days,
                 'kept_from', reference.kept_from(v_policy), 'by', session_user),

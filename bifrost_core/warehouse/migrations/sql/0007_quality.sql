@@ -56,41 +56,56 @@ returns text language sql stable set search_path = pg_catalog, pg_temp as $$
     end
 $$;
 
--- The values of a decision become the current vintage of their bar, whatever was there before.
+-- Whether a decision on a row is about the values of a bar. The second copy of a bar has those of the first, which stays.
+create function quarantine.is_of_values(p_row quarantine.rows)
+returns boolean language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+    select p_row.source = 'raw.daily_bars' and p_row.reason <> 'the session has the same bar twice'
+$$;
+
+-- The values of a decision become the current vintage of their bar, unless a load has stored a newer one since.
 create function quarantine.store_bar(d quarantine.decisions, p_row quarantine.rows, p_lag interval, p_at timestamptz)
 returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     v_known timestamptz;
+    v_newer timestamptz;
 begin
     if exists (
-        select from raw.daily_bars_as_of() b
+        select from raw.daily_bars_as_of('infinity'::timestamptz, 'infinity'::timestamptz) b
         where b.instrument_id = d.instrument_id and b.session = d.session
             and (b.open, b.high, b.low, b.close, b.volume) = (d.open, d.high, d.low, d.close, d.volume)
     ) then
         return;
     end if;
+    select b.ingested_at into v_newer
+    from raw.daily_bars_as_of('infinity'::timestamptz, 'infinity'::timestamptz) b
+    where b.instrument_id = d.instrument_id and b.session = d.session and b.ingested_at > p_row.quarantined_at;
+    if found then
+        raise exception 'row % cannot be released: its bar was stored anew at %, after the row was held', d.quarantine_id,
+            to_char(v_newer at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"') using errcode = 'BF013';
+    end if;
     select greatest(s.close_at + p_lag, p_at) into strict v_known
     from reference.sessions s join reference.instruments i using (exchange_mic)
     where i.instrument_id = d.instrument_id and s.session = d.session;
     insert into raw.daily_bars_superseded (instrument_id, session, ingested_at, superseded_at)
-    select b.instrument_id, b.session, b.ingested_at, p_at from raw.daily_bars_as_of() b
+    select b.instrument_id, b.session, b.ingested_at, p_at from raw.daily_bars_as_of('infinity'::timestamptz, 'infinity'::timestamptz) b
     where b.instrument_id = d.instrument_id and b.session = d.session;
     insert into raw.daily_bars (instrument_id, session, ingested_at, available_at, open, high, low, close, volume,
                                 vendor_adj_close, provider, payload_sha256)
     values (d.instrument_id, d.session, p_at, v_known, d.open, d.high, d.low, d.close, d.volume,
-            quarantine.number(p_row.row, 'vendor_adj_close'), p_row.provider, p_row.payload_sha256);
+            quarantine.number(p_row.row, 'vendor_adj_close'::text), p_row.provider, p_row.payload_sha256);
 end $$;
 
 -- A superseded row without a later vintage: as-of reads skip the bar from now on, and know it still for before.
 create function quarantine.withdraw_bar(d quarantine.decisions, p_at timestamptz)
 returns void language sql set search_path = pg_catalog, pg_temp as $$
     insert into raw.daily_bars_superseded (instrument_id, session, ingested_at, superseded_at)
-    select b.instrument_id, b.session, b.ingested_at, p_at from raw.daily_bars_as_of() b
+    select b.instrument_id, b.session, b.ingested_at, p_at from raw.daily_bars_as_of('infinity'::timestamptz, 'infinity'::timestamptz) b
     where b.instrument_id = d.instrument_id and b.session = d.session
         and (b.open, b.high, b.low, b.close, b.volume) = (d.open, d.high, d.low, d.close, d.volume)
 $$;
 
 -- SQLSTATE BF010: a row is not there. BF011: it was decided otherwise. BF012: it cannot become a bar.
+-- BF013: a newer bar is stored.
 create function quarantine.decide_one(
     p_id bigint, p_decision text, p_because text, p_actor text, p_lag interval)
 returns boolean language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -116,8 +131,9 @@ begin
                                       open, high, low, close, volume, decided_at)
     select p_id, v_row.status, p_decision, p_actor, p_because, v_row.row_sha256,
         reference.instrument_of(v_row.subject, v_row.session), v_row.session,
-        quarantine.number(v_row.row, 'open'), quarantine.number(v_row.row, 'high'), quarantine.number(v_row.row, 'low'),
-        quarantine.number(v_row.row, 'close'), quarantine.number(v_row.row, 'volume'), v_at
+        quarantine.number(v_row.row, 'open'::text), quarantine.number(v_row.row, 'high'::text),
+        quarantine.number(v_row.row, 'low'::text), quarantine.number(v_row.row, 'close'::text),
+        quarantine.number(v_row.row, 'volume'::text), v_at
     returning * into v;
     if v.was = 'held' and p_decision = 'released' then
         v_wrong := case v_row.source
@@ -126,7 +142,8 @@ begin
             raise exception 'row % cannot be released: %', p_id, v_wrong using errcode = 'BF012';
         end if;
         perform quarantine.store_bar(v, v_row, p_lag, v_at);
-    elsif v_row.source = 'raw.daily_bars' and v.was = 'flagged' and p_decision = 'dropped' then
+    elsif p_decision = 'dropped' and quarantine.is_of_values(v_row) then
+        -- a held row, too: a load that judges stored bars again holds values that are in the table
         perform quarantine.withdraw_bar(v, v_at);
     end if;
     update quarantine.rows set status = p_decision where quarantine_id = p_id;
@@ -138,7 +155,7 @@ begin
         values (coalesce(v_row.provider, 'quarantine'), v.instrument_id, v.session, v.session, v_at,
                 'quarantine decision', 1, '{}', 'quarantine decision ' || v.decision_id);
     end if;
-    perform audit.append('quarantine', jsonb_build_object(
+    perform audit.append('quarantine'::text, jsonb_build_object(
         'quarantine_id', p_id, 'source', v_row.source, 'subject', v_row.subject, 'session', v_row.session,
         'reason', v_row.reason, 'row_sha256', v_row.row_sha256, 'was', v.was, 'decision', p_decision,
         'actor', p_actor, 'because', p_because), v_at);
@@ -158,14 +175,14 @@ begin
     end loop;
     return v_done;
 end $$;
-comment on function quarantine.decide_v1 is 'Releases or drops rows, all of them or none, and returns how many were not decided so before. Released: a held bar is stored, known from now on; a flagged one is no longer doubted. Dropped: a held bar is never stored; a flagged one is withdrawn. Each is audited.';
+comment on function quarantine.decide_v1 is 'Releases or drops rows, all of them or none, and returns how many were not decided so before. Released: a held bar is stored, known from now on; a flagged one is no longer doubted. Dropped: the values are never stored; where they are the current vintage of their bar, it is withdrawn. Each is audited.';
 
 create view quarantine.decided_bars as
     select distinct on (d.instrument_id, d.session, d.open, d.high, d.low, d.close, d.volume)
         d.instrument_id, d.session, d.open, d.high, d.low, d.close, d.volume, d.decision, d.decided_at
     from quarantine.decisions d
     join quarantine.rows r using (quarantine_id)
-    where r.source = 'raw.daily_bars' and d.instrument_id is not null
+    where quarantine.is_of_values(r) and d.instrument_id is not null
     order by d.instrument_id, d.session, d.open, d.high, d.low, d.close, d.volume, d.decision_id desc;
 comment on view quarantine.decided_bars is 'Values of bars that a person has decided on: one row per instrument, session and values, the last decision.';
 
@@ -190,4 +207,5 @@ create trigger append_only_truncate before truncate on raw.comparison_bars
 
 revoke all on all functions in schema quarantine from public;
 grant execute on function quarantine.decide_v1 to bifrost_api, bifrost_pipeline;
+grant execute on function quarantine.is_of_values to bifrost_pipeline, bifrost_reader, bifrost_api;
 grant insert on raw.comparison_bars to bifrost_pipeline;

@@ -7,10 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
+from bifrost_assets.market_data.intraday import reconcile
 from bifrost_assets.market_data.intraday.append import Appended
 from bifrost_assets.market_data.intraday.loading import load_minutes
 from bifrost_assets.market_data.providers.base import MinuteProvider
 from bifrost_assets.market_data.providers.sample import SampleProvider
+from bifrost_assets.market_data.reference import instrument_ids
+from bifrost_assets.market_data.reference.instruments import register_again
+from bifrost_assets.market_data.reference.listings import delist, rename
 from bifrost_core.errors import BifrostError, ProviderError
 from bifrost_core.settings import load_settings
 from bifrost_core.warehouse.connect import Role
@@ -29,6 +33,30 @@ MINUTE_AT = """
 
 def count(warehouse: Warehouse, table: str) -> int:
     return int(warehouse.read(f"select count(*) from {table}").item())
+
+
+def test_minutes_follow_a_renamed_symbol(stocks: Warehouse) -> None:
+    """The settings still say the old one: nobody would load the new one, and no check would miss its minutes."""
+    settings = with_universe(stocks.settings, "AAPL", "OLD")
+    warehouse = Warehouse(settings, Role.PIPELINE)
+    day = date.fromisoformat(DAY)
+    with warehouse.transaction() as connection:
+        rename(connection, settings, "OLD", "IBM", day, "me")
+    assert load_minutes(warehouse, GeneratedMinutes(settings), day, day, "test", lambda _: None).failed == {}
+    days = reconcile.compared(warehouse, day, day)
+    assert dict(days.select("symbol", "minutes").iter_rows()) == {"AAPL": 390, "IBM": 390}
+
+
+def test_minutes_of_the_past_are_those_of_who_had_the_symbol_then(stocks: Warehouse, load: Load) -> None:
+    """A backfill would give the minutes of a company that is gone to the one that has its symbol now."""
+    with stocks.transaction() as connection:
+        before = instrument_ids(connection)["IBM"]
+        delist(connection, stocks.settings, "IBM", date(2013, 2, 19), None, "me")
+    again = register_again(stocks, GeneratedMinutes(stocks.settings), "IBM", "me")
+    load(DAY)
+    owners = stocks.read("select distinct instrument_id from raw.minute_bars")["instrument_id"].to_list()
+    assert before in owners
+    assert again not in owners
 
 
 def test_a_day_is_loaded_once_however_often(stocks: Warehouse, load: Load) -> None:

@@ -15,6 +15,10 @@ from bifrost_assets.market_data.providers.base import BarProvider
 from bifrost_assets.market_data.providers.sample import SampleProvider
 from bifrost_assets.market_data.quality import checks, judging
 from bifrost_assets.market_data.quality.assets import comparison_bars
+from bifrost_assets.market_data.quality.comparison import fetch_second
+from bifrost_assets.market_data.reference import instrument_ids
+from bifrost_assets.market_data.reference.instruments import register_again
+from bifrost_assets.market_data.reference.listings import delist, rename
 from bifrost_core.errors import SettingsError
 from bifrost_core.quarantine import Decision, decide
 from bifrost_core.settings import Settings, load_settings
@@ -156,6 +160,21 @@ def test_a_second_source_is_kept_apart_and_compared(warehouse: Warehouse, other:
     assert warehouse.read("select count(*) from raw.comparison_bars").item() == 10
     providers = warehouse.read("select distinct provider from raw.daily_bars")["provider"].to_list()
     assert providers == ["sample"]
+
+
+def test_a_second_source_is_asked_for_who_had_the_symbol_then(warehouse: Warehouse, other: FrameProvider) -> None:
+    """Its past would be compared with another company's, and a renamed share with nobody's."""
+    run(warehouse)
+    settings, window = warehouse.settings, (date(2013, 2, 14), date(2013, 2, 15))
+    with warehouse.transaction() as connection:
+        ids = instrument_ids(connection)
+        rename(connection, settings, "AAPL", "PEAR", window[0], "me")
+        delist(connection, settings, "IBM", date(2013, 2, 19), None, "me")
+    register_again(warehouse, other, "IBM", "me")
+    other.rows["PEAR"] = other.rows.pop("AAPL")
+    fetch_second(warehouse, other, *window)
+    theirs = warehouse.read("select distinct instrument_id from raw.comparison_bars")["instrument_id"].to_list()
+    assert sorted(theirs) == sorted([ids["AAPL"], ids["IBM"]])
 
 
 def test_the_second_source_is_an_asset_only_where_it_is_set() -> None:

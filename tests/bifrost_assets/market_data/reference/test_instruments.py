@@ -86,6 +86,21 @@ def test_what_is_gone_is_not_asked_for_again(known: Warehouse, directory: Direct
         assert symbols_to_load(connection, settings, date(2013, 2, 1)) == ("FB", "IBM", "NEW", "SPX")
 
 
+def test_a_renamed_symbol_is_asked_for_as_what_it_is_now(known: Warehouse) -> None:
+    """After `reference rename` nobody would ask for the old symbol or for the new one: no bars, and no alarm."""
+    settings = known.settings.model_copy(update={"universe": ("FB", "IBM")})
+    both = known.settings.model_copy(update={"universe": ("FB", "META")})
+    with known.transaction() as connection:
+        rename(connection, settings, "FB", "META", DAY, "me")
+        rename(connection, settings, "META", "MVRS", date(2023, 1, 3), "me")
+        assert symbols_to_load(connection, settings, date(2022, 6, 8)) == ("FB", "IBM", "SPX")
+        assert symbols_to_load(connection, settings, DAY) == ("META", "IBM", "SPX")
+        assert symbols_to_load(connection, both, DAY) == ("META", "SPX"), "each once"
+        assert symbols_to_load(connection, settings, date(2023, 1, 3)) == ("MVRS", "IBM", "SPX")
+        delist(connection, settings, "MVRS", date(2023, 2, 1), None, "me")
+        assert symbols_to_load(connection, settings, date(2023, 2, 1)) == ("IBM", "SPX")
+
+
 def test_nobody_gets_a_symbol_twice_at_a_time(known: Warehouse, settings: Settings) -> None:
     """Two loads that register at once would split one company's bars between two ids."""
     row = ("insert into reference.instruments (symbol, name, asset_class, exchange_mic, currency)"

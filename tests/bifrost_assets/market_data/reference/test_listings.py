@@ -135,14 +135,54 @@ def test_a_providers_delisting_is_written_down_once(known: Warehouse) -> None:
     """Every night after it would tell it again."""
     answer = SymbolBars("IBM", empty_bars(), Payload("IBM", "text/csv", b"bars"), None, listed_to=DAY)
     trading = SymbolBars("FB", empty_bars(), Payload("FB", "text/csv", b"more"), None)
-    for expected in (1, 0):
+    for _ in range(2):
         with known.transaction() as connection:
             ids = instrument_ids(connection, DAY)
-            assert record_delistings(connection, known.settings, "yahoo", [answer, trading], ids) == expected
+            assert record_delistings(connection, known.settings, "yahoo", [answer, trading], ids) == {}
     with known.transaction() as connection:
         assert connection.execute(ACTIONS).fetchall() == [("delisting", NEXT, None, False)]
         assert one(connection, "select actor from reference.changes") == "provider yahoo"
         assert one(connection, "select payload_sha256 from raw.corporate_actions") == answer.payload.sha256
+
+
+def ended(symbol: str, on: date) -> SymbolBars:
+    return SymbolBars(symbol, empty_bars(), Payload(symbol, "text/csv", symbol.encode()), None, listed_to=on)
+
+
+def test_a_delisting_after_the_last_session_of_a_week_is_known_on_the_next(known: Warehouse) -> None:
+    """A vendor says on which day, which may be a Saturday: the load of everything would stop there."""
+    with known.transaction() as connection:
+        ids = instrument_ids(connection, DAY)
+        answers = [ended("IBM", date(2013, 2, 2)), ended("FB", date(2013, 2, 16))]  # the Monday after it is a holiday
+        assert record_delistings(connection, known.settings, "yahoo", answers, ids) == {}
+        rows = connection.execute("select ex_session from raw.corporate_actions order by 1").fetchall()
+        assert rows == [(date(2013, 2, 4),), (date(2013, 2, 19),)]
+        listed_to = "select listed_to from reference.instruments where instrument_id = %s"
+        assert one(connection, listed_to, ids["IBM"]) == date(2013, 2, 1)
+
+
+def test_a_delisting_that_cannot_be_leaves_the_others(known: Warehouse) -> None:
+    """One symbol's nonsense would take back the bars of the whole portion."""
+    with known.transaction() as connection:
+        ids = instrument_ids(connection, DAY)
+        answers = [ended("FB", date(2001, 1, 2)), ended("SPX", date(2999, 1, 1)), ended("IBM", DAY)]
+        failed = record_delistings(connection, known.settings, "yahoo", answers, ids)
+    assert sorted(failed) == ["FB", "SPX"]
+    assert "FB was listed only on 2012-05-18" in failed["FB"]
+    assert "XNYS has no session after 2999-01-01" in failed["SPX"]
+    with known.transaction() as connection:
+        listed = "select symbol, listed_to from reference.instruments order by symbol"
+        assert connection.execute(listed).fetchall() == [("FB", None), ("IBM", DAY), ("SPX", None)]
+        assert one(connection, "select count(*) from raw.payloads") == 1, "nothing of a failed one stays"
+
+
+def test_a_delisting_before_the_first_alias_is_refused(known: Warehouse) -> None:
+    """It would end in a traceback that names no symbol."""
+    with known.transaction() as connection:
+        connection.execute("update reference.symbols set valid_from = '2012-01-03' where symbol = 'IBM'")
+        ids = instrument_ids(connection, DAY)
+        failed = record_delistings(connection, known.settings, "yahoo", [ended("IBM", date(2011, 1, 3))], ids)
+    assert "nobody was IBM before 2011-01-04" in failed["IBM"]
 
 
 def test_all_that_is_known_can_be_read(known: Warehouse) -> None:

@@ -87,6 +87,15 @@ def test_members_are_named_as_they_were(traded: Warehouse) -> None:
     assert members(traded, "2013-01-31", "2013-02-01") == [["FB"], ["META"]]
 
 
+def test_a_member_that_is_renamed_stays_under_its_old_name_in_the_settings(traded: Warehouse) -> None:
+    """The night after a rename would throw it out of the universe, until somebody edits the settings."""
+    with traded.transaction() as connection:
+        update_universe(connection, ["FB", "IBM"])
+        rename(connection, traded.settings, "FB", "META", DAY, "me")
+        assert update_universe(connection, ["FB", "IBM"]) == 0
+    assert members(traded, TODAY) == [["IBM", "META"]]
+
+
 def test_a_file_says_who_was_in_when(traded: Warehouse, file: Path) -> None:
     """The settings know only today's members of an index."""
     with traded.transaction() as connection:

@@ -59,6 +59,11 @@ def stored(connection: psycopg.Connection, columns: list[str]) -> list[tuple[Any
     return connection.execute(f"select {', '.join(columns)} from public.things order by ctid").fetchall()
 
 
+def emptied(connection: psycopg.Connection) -> None:
+    """A new file, in which rows lie in the order of their writing: not in what a vacuum freed of the example before."""
+    connection.execute("truncate public.things")
+
+
 def same(ours: list[tuple[Any, ...]], theirs: list[tuple[Any, ...]]) -> bool:
     """Equal, with NaN equal to itself and -0.0 not equal to 0.0."""
     return [list(map(plain, row)) for row in ours] == [list(map(plain, row)) for row in theirs]
@@ -74,6 +79,7 @@ def test_binary_round_trip(owner: Warehouse, table: str, rows: list[dict[str, An
     """A null that becomes zero, a float that loses its last bit or a text that loses a quote falsifies history."""
     frame = pl.DataFrame(rows, schema=SCHEMA)
     with owner.transaction() as connection:
+        emptied(connection)
         assert bulk.copy_frame(connection, frame, table) == len(rows)
         assert same(stored(connection, list(SCHEMA)), frame.rows())
         connection.rollback()
@@ -85,6 +91,7 @@ def test_text_round_trip(owner: Warehouse, table: str, rows: list[dict[str, Any]
     """The same by CSV, which a frame with money takes: there NULL, an empty string and the text \\N look alike."""
     frame = pl.DataFrame(rows, schema=SCHEMA).with_columns(money=pl.lit(Decimal("-1234567.891000"), pl.Decimal(18, 6)))
     with owner.transaction() as connection:
+        emptied(connection)
         bulk.copy_frame(connection, frame, table)
         assert same(stored(connection, [*SCHEMA, "money"]), frame.rows())
         connection.rollback()

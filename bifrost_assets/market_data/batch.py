@@ -11,7 +11,7 @@ import polars as pl
 
 from bifrost_assets.market_data.bars import in_schema, sift
 from bifrost_assets.market_data.evidence import BARS, Held
-from bifrost_assets.market_data.loads import Window
+from bifrost_assets.market_data.loads import Window, late_of
 from bifrost_assets.market_data.providers.base import Fetched, SymbolBars, SymbolError
 from bifrost_core.calendar import Session, sessions_between
 from bifrost_core.errors import ProviderError
@@ -62,7 +62,7 @@ def batch_of(
 
 def _to_store(history: pl.DataFrame, window: Window, asked: pl.DataFrame) -> pl.DataFrame:
     """The window's bars, and of those before it the ones that were asked for; what was asked for is known late."""
-    marked = history.join(asked, on=["instrument_id", "session"], how="left", maintain_order="left")
+    marked = late_of(history, asked)
     in_window = pl.col("session") >= window.first
     return (
         marked.filter(in_window | pl.col("known_at").is_not_null())
@@ -85,7 +85,7 @@ def _held(
         return
     ours = bad.with_columns(instrument_id=pl.col("symbol").replace_strict(ids, return_dtype=pl.Int32))
     in_window = (pl.col("session") >= window.first) | pl.col("session").is_null()
-    late = ours.filter(~in_window).join(asked, on=["instrument_id", "session"], how="semi")
+    late = late_of(ours.filter(~in_window), asked).drop_nulls("known_at").drop("known_at")
     payloads = {one.symbol: one.payload.sha256 for one in loaded}
     rows = pl.concat([late, ours.filter(in_window)]).drop("instrument_id")
     for (symbol,), own in rows.group_by("symbol", maintain_order=True):

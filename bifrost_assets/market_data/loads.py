@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from bifrost_core.settings import Settings
+    from bifrost_core.warehouse.warehouse import Warehouse
 
 RESUMED_FOR = timedelta(days=1)  # after that the provider may say something else
 REACH = timedelta(days=14)  # a load also looks at some sessions before its window
@@ -54,18 +55,14 @@ SAME = """
         )
 """
 ASKED = """
-    select distinct l.instrument_id, s.session, newest.last_session, newest.loaded_at
-    from raw.loads l
-    join reference.sessions s on s.exchange_mic = %(mic)s and s.session between l.first_session and l.last_session
-    join lateral (
-        select n.last_session, n.loaded_at from raw.loads n
-        where n.instrument_id = l.instrument_id order by n.last_session desc, n.loaded_at desc limit 1
-    ) newest on true
-    where s.session between %(start)s and %(last)s and l.last_session >= %(start)s and l.first_session <= %(last)s
+    select distinct instrument_id, first_session, last_session from raw.loads
+    where instrument_id = any(string_to_array($1, ',')::integer[]) and last_session >= $2 and first_session <= $3
 """
-ASKED_SCHEMA = pl.Schema(
-    {"instrument_id": pl.Int32(), "session": pl.Date(), "to": pl.Date(), "loaded_at": pl.Datetime("us", "UTC")}
-)
+NEWEST = """
+    select distinct on (instrument_id) instrument_id, last_session as "to", loaded_at from raw.loads
+    where instrument_id = any(string_to_array($1, ',')::integer[])
+    order by instrument_id, last_session desc, loaded_at desc
+"""
 RECORD = """
     insert into raw.loads (instrument_id, provider, first_session, last_session, loaded_at, content_sha256,
         changed_rows, held_rows, problem, dagster_run_id)
@@ -144,20 +141,36 @@ def unchanged(
     return {instrument: held for instrument, content, held in rows if contents[instrument] == content}
 
 
-def asked_before(connection: psycopg.Connection, settings: Settings, window: Window, at: datetime) -> pl.DataFrame:
-    """Sessions of the window, and the few before it, that earlier loads asked for: instrument_id, session, known_at.
+def asked_before(warehouse: Warehouse, window: Window, instruments: Collection[int], at: datetime) -> pl.DataFrame:
+    """What earlier loads asked for: instrument_id, first_session, reaches and known_at; sorted by first_session.
+
+    `reaches` is the last session that the loads beginning up to first_session asked for.
 
     `known_at` is when a trader could have known what they did not bring: with the newest session that is loaded, this
     window's or, where an earlier load went further, the one after that. Where the last load is longer ago than a day,
     that much later: sessions of the past are replayed within minutes, and corrected after months.
     """
-    values = {"mic": settings.exchange, "start": window.start, "last": window.last}
-    asked = pl.DataFrame(connection.execute(ASKED, values).fetchall(), schema=ASKED_SCHEMA, orient="row")
+    ids, settings = ",".join(map(str, instruments)), warehouse.settings
+    windows, newest = warehouse.read(ASKED, ids, window.start, window.last), warehouse.read(NEWEST, ids)
     elapsed = pl.lit(at) - pl.col("loaded_at")
     later = pl.when(elapsed >= RESUMED_FOR).then(elapsed).otherwise(timedelta())
-    cutoffs = {day: _known_with(settings, window, day) for day in asked["to"].unique()}
+    cutoffs = {day: _known_with(settings, window, day) for day in newest["to"].unique()}
     known = pl.col("to").replace_strict(cutoffs, return_dtype=pl.Datetime("us", "UTC"))
-    return asked.select("instrument_id", "session", known_at=known + later)
+    return (
+        windows.sort("first_session")
+        .with_columns(reaches=pl.col("last_session").cum_max().over("instrument_id"))
+        .join(newest.select("instrument_id", known_at=known + later), on="instrument_id", maintain_order="left")
+        .select("instrument_id", "first_session", "reaches", "known_at")
+    )
+
+
+def late_of(rows: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """`rows` (instrument_id, session, ...) with known_at of what `asked` covers, and null for all else."""
+    found = rows.sort("session").join_asof(
+        asked, left_on="session", right_on="first_session", by="instrument_id", check_sortedness=False
+    )
+    covered = pl.when(pl.col("session") <= pl.col("reaches")).then("known_at")
+    return found.with_columns(covered).drop("reaches", "first_session", strict=False)
 
 
 def _known_with(settings: Settings, window: Window, loaded_to: date) -> datetime:

@@ -79,8 +79,9 @@ def load_portion(load: Load, symbols: Sequence[str], *, is_first: bool) -> Loade
         rules = loads.rules_of(settings, load.provider.price_unit)
         contents = {ids[one.symbol]: loads.content_of(one, rules) for one in fetched.loaded if one.symbol in ids}
         same = loads.unchanged(connection, window, contents)
-        asked = loads.asked_before(connection, settings, window, load.at or datetime.now(UTC))
     fresh = Fetched(tuple(one for one in fetched.loaded if ids.get(one.symbol) not in same), fetched.failed)
+    compared = [ids[one.symbol] for one in fresh.loaded if one.symbol in ids]
+    asked = loads.asked_before(load.warehouse, window, compared, load.at or datetime.now(UTC))
     admitted = _admitted(load, batch_of(settings, fresh, ids, window, asked), fresh, ids)
     batch = without_last(admitted.batch, fresh.loaded, window, ids)
     with load.warehouse.transaction() as connection:

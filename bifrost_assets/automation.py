@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from bifrost_assets.late_data import BUSY, RANGE_END, RANGE_START, late_data, recompute
+from bifrost_assets.late_data import BUSY, late_data, recompute
 from bifrost_assets.market_data.intraday.assets import GROUP as MINUTES
 from bifrost_assets.market_data.providers.base import BarProvider
-from bifrost_assets.partitions import SESSIONS
+from bifrost_assets.partitions import RANGE_END, RANGE_START, SESSIONS
 from bifrost_assets.schedules import after_close
 from bifrost_assets.watch import book_of_failures, daemon_problems
 from bifrost_core.calendar import latest_closed

@@ -6,12 +6,11 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from bifrost_assets.features.daily import LOOKBACK_SESSIONS
-from bifrost_assets.partitions import SESSIONS
+from bifrost_assets.partitions import RANGE_END, RANGE_START, SESSIONS
 from bifrost_core.settings import Settings
 from bifrost_core.warehouse.warehouse import Warehouse
 
 COMPUTED = [dg.AssetKey(key.split("/")) for key in ("features/daily", "ml/predictions", "signals/signals")]
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 BUSY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,

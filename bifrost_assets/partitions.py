@@ -14,6 +14,7 @@ from bifrost_core.settings import Settings, load_settings
 
 # a check's partitions are a preview in Dagster 1.13; we know, and each of ours would say so at every start
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"  # a run's tags
 
 
 def session_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
@@ -63,7 +64,7 @@ def window_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext)
 def _keys_of_run(tags: Mapping[str, str]) -> tuple[str, str]:
     """First and last partition key of a run, from the tags that Dagster puts on it."""
     one = tags.get("dagster/partition", "")
-    return tags.get("dagster/asset_partition_range_start", one), tags.get("dagster/asset_partition_range_end", one)
+    return tags.get(RANGE_START, one), tags.get(RANGE_END, one)
 
 
 def window_between(settings: Settings, first: date, last: date) -> Window:

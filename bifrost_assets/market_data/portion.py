@@ -132,10 +132,12 @@ def _admitted(load: Load, batch: Batch, fresh: Fetched, ids: Mapping[str, int]) 
     named = {ids[one.symbol]: one.actions for one in loaded if one.actions is not None}
     origin = {ids[one.symbol]: (one.symbol, one.payload.sha256) for one in loaded}
     unit = load.provider.price_unit
-    settled = admit(load.warehouse, batch.bars, find_actions(batch.history, named, unit)[0])
+    actions, refused = find_actions(batch.history, named, unit)
+    settled = admit(load.warehouse, batch.bars, actions)
     out = batch.bars.join(settled.bars, on=VINTAGE_KEY, how="anti")
     history = batch.history.join(out, on=VINTAGE_KEY, how="anti", maintain_order="left")
-    actions, refused = find_actions(history, named, unit)
+    if out.height:  # a wrong bar makes wrong actions
+        actions, refused = find_actions(history, named, unit)
     bars = settled.held.partition_by("instrument_id", as_dict=True)
     held = [
         *(_held(load, origin[one], rows.select(*BAR_SCHEMA, "reason"), evidence.BARS) for (one,), rows in bars.items()),

@@ -23,32 +23,25 @@ from bifrost_assets.market_data.providers.base import (
     SymbolError,
     SymbolMinutes,
 )
+from bifrost_assets.market_data.providers.live import LiveProvider
 from bifrost_assets.market_data.providers.regular_hours import in_regular_hours
 from bifrost_assets.market_data.providers.spool import Answer
-from bifrost_core.calendar import latest_closed, sessions_between
+from bifrost_core.calendar import sessions_between
 from bifrost_core.errors import ProviderError
 
 if TYPE_CHECKING:
-    from bifrost_core.settings import Settings
+    pass
 
 SYMBOLS_AT_ONCE = 100
 MINUTES_A_SESSION = 390
 PAID_WITHIN_DAYS = 90  # of the ex date
 
 
-class AlpacaProvider:
+class AlpacaProvider(LiveProvider):
     """Asks for many symbols at once; what Alpaca says about a portion of them is the payload of each."""
 
     name = "alpaca"
     price_unit = 1e-4
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    def latest_session(self, now: datetime | None = None) -> date:
-        """The last session that closed at least the availability lag ago."""
-        lag = timedelta(minutes=self.settings.availability_lag_minutes)
-        return latest_closed(self.settings.exchange, now or datetime.now(UTC), lag).session
 
     def listings(self, symbols: Sequence[str]) -> Mapping[str, Listing | SymbolError]:
         """Names, from the trading API's assets."""
@@ -77,7 +70,7 @@ class AlpacaProvider:
 
     def resuming(self) -> AbstractContextManager[None]:
         """Answers are kept in `<home>/spool/alpaca` until the block ends well; valid for a day and its last session."""
-        return self._client.spool.keeping(f"{datetime.now(UTC):%Y-%m-%d}-{self.latest_session()}")
+        return self._client.spool.keeping(self.edition())
 
     @cached_property
     def _client(self) -> AlpacaClient:

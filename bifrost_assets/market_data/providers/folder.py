@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from bifrost_assets.market_data.providers.base import (
 )
 from bifrost_assets.market_data.providers.currencies import major_unit
 from bifrost_assets.market_data.providers.dump import SYMBOL, Extract, Layout, as_text, extract
+from bifrost_assets.market_data.providers.live import LiveProvider
 from bifrost_assets.market_data.providers.regular_hours import in_regular_hours
-from bifrost_core.calendar import latest_closed
 from bifrost_core.errors import ProviderError, SettingsError
 from bifrost_core.settings import Settings
 
@@ -57,7 +57,7 @@ class Own:
     payload: Payload
 
 
-class FolderProvider:
+class FolderProvider(LiveProvider):
     """Daily bars of the files `settings.source_bars` in `settings.source_folder`, read anew at every fetch."""
 
     def __init__(self, settings: Settings, name: str, content_type: str, scan: Scan) -> None:
@@ -66,18 +66,13 @@ class FolderProvider:
         self.name = name
         self.content_type = content_type
         self.price_unit = settings.source_price_unit
-        self.settings = settings
+        super().__init__(settings)
         self._folder = settings.source_folder
         self._scan = scan
         self._currency, self._divisor = major_unit(settings.source_currency)
         self._days = Layout.of(
             BAR_SCHEMA, settings.source_columns, settings.source_date_format, "UTC", "source_columns"
         )
-
-    def latest_session(self, now: datetime | None = None) -> date:
-        """The last session that has closed: the files are expected to have it by then."""
-        lag = timedelta(minutes=self.settings.availability_lag_minutes)
-        return latest_closed(self.settings.exchange, now or datetime.now(UTC), lag).session
 
     def listings(self, symbols: Sequence[str]) -> Mapping[str, Listing | SymbolError]:
         """Every symbol with a row is a share, and the benchmark an index: a dump does not say."""

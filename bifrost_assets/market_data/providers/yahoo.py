@@ -22,13 +22,14 @@ from bifrost_assets.market_data.providers.base import (
     SymbolMinutes,
 )
 from bifrost_assets.market_data.providers.currencies import major_unit
+from bifrost_assets.market_data.providers.live import LiveProvider
 from bifrost_assets.market_data.providers.regular_hours import in_regular_hours
 from bifrost_assets.market_data.providers.yahoo_chart import actions_of, daily_bars, date_of, minute_bars, splits_of
 from bifrost_assets.market_data.providers.yahoo_session import Charted, Refused, YahooSession
-from bifrost_core.calendar import Session, latest_closed, sessions_between
+from bifrost_core.calendar import Session, sessions_between
 
 if TYPE_CHECKING:
-    from bifrost_core.settings import Settings
+    pass
 
 T = TypeVar("T")
 
@@ -48,19 +49,11 @@ class Unusable(Exception):
         self.renamed_to = renamed_to
 
 
-class YahooProvider:
+class YahooProvider(LiveProvider):
     """Answers from Yahoo, or from the server at `settings.yahoo_url`."""
 
     name = "yahoo"
     price_unit = 1e-4
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    def latest_session(self, now: datetime | None = None) -> date:
-        """The last session that closed at least the availability lag ago."""
-        lag = timedelta(minutes=self.settings.availability_lag_minutes)
-        return latest_closed(self.settings.exchange, now or datetime.now(UTC), lag).session
 
     def listings(self, symbols: Sequence[str]) -> Mapping[str, Listing | SymbolError]:
         """Names and kinds, from the answers to small price requests."""
@@ -80,7 +73,7 @@ class YahooProvider:
 
     def resuming(self) -> AbstractContextManager[None]:
         """Answers are kept in `<home>/spool/yahoo` until the block ends well; valid for a day and its last session."""
-        return self._session.spool.keeping(f"{datetime.now(UTC):%Y-%m-%d}-{self.latest_session()}")
+        return self._session.spool.keeping(self.edition())
 
     @cached_property
     def _session(self) -> YahooSession:

@@ -28,9 +28,9 @@ from bifrost_core.calendar import Session, sessions_between, shift
 from bifrost_core.provenance import canonical_json, content_hash, sha256
 from bifrost_core.settings import Settings
 from bifrost_core.trading.costs import DEFAULT_COSTS
-from bifrost_core.trading.orders import Side
 from bifrost_core.trading.positions import Fill, Holdings
 from bifrost_core.trading.targets import Target, hash_of
+from bifrost_core.trading.terms import Side
 from bifrost_core.warehouse.connect import Role, connect
 
 FIRST, LAST = date(2013, 1, 2), date(2013, 3, 1)

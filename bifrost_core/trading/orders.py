@@ -14,26 +14,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from bifrost_core.trading.costs import TICK
+from bifrost_core.trading.terms import Contingency, Side, Terms
 
 ZERO = Decimal(0)
-
-
-class Side(StrEnum):
-    """FIX tag 54."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
-
-
-class TimeInForce(StrEnum):
-    """FIX tag 59: for the day, or at the opening auction only."""
-
-    DAY = "day"
-    OPG = "opg"
 
 
 class OrdStatus(StrEnum):
@@ -106,7 +89,10 @@ TABLE = {
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What is asked of the broker; never changes. Quantity in shares, price in USD, `valid_until` UTC."""
+    """What is asked of the broker; never changes. Quantity in shares, price in USD, `valid_until` UTC.
+
+    `parent_id` names the parent order that this one is a slice of; `strategies` is what a kill switch can name.
+    """
 
     client_order_id: str
     account: str
@@ -115,10 +101,12 @@ class Ticket:
     side: Side
     order_qty: Decimal
     reference_price: Decimal
-    time_in_force: TimeInForce
+    terms: Terms
     valid_until: datetime
     increases_exposure: bool = True
-    order_type: str = "market"
+    contingency: Contingency | None = None
+    parent_id: str = ""
+    strategies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from bifrost_core.provenance import content_hash
-from bifrost_core.trading.orders import ZERO, Side
+from bifrost_core.trading.orders import ZERO
 from bifrost_core.trading.targets import Target
+from bifrost_core.trading.terms import Side
 
 ID_LENGTH = 40  # hex characters; Alpaca takes at most 48
 

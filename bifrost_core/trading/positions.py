@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 from bifrost_core.trading.costs import TICK
-from bifrost_core.trading.orders import ZERO, Side
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bifrost_core.trading.limits import LimitCode, Limits
-from bifrost_core.trading.orders import ZERO, Side
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import Side
 
 BPS = Decimal(10_000)
 CLOCK_SKEW_SECONDS = 5  # a trade may be made between two looks at the clock

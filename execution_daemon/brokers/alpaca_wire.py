@@ -19,8 +19,9 @@ from execution_daemon.brokers.port import (
     ExecKind,
     ExecutionReport,
     LastTrade,
-    OrderType,
+    OrdType,
     Side,
+    Terms,
     TimeInForce,
 )
 
@@ -89,11 +90,11 @@ def order_request(order: BrokerOrder) -> dict[str, Any]:
         "client_order_id": order.client_order_id,
         "symbol": order.symbol,
         "side": order.side.value,
-        "type": order.order_type.value,
-        "time_in_force": order.time_in_force.value,
+        "type": order.terms.order_type.value,
+        "time_in_force": order.terms.time_in_force.value,
         "qty": format(order.qty, "f"),
     }
-    return body if order.limit_price is None else body | {"limit_price": format(order.limit_price, "f")}
+    return body if order.terms.limit_price is None else body | {"limit_price": format(order.terms.limit_price, "f")}
 
 
 def order_state(fields: Fields) -> BrokerOrderState:
@@ -103,10 +104,10 @@ def order_state(fields: Fields) -> BrokerOrderState:
         broker_order_id=_text(fields["id"]),
         symbol=_text(fields["symbol"]),
         side=_side(fields["side"]),
-        order_type=OrderType(fields["type"]),
-        time_in_force=TimeInForce(fields["time_in_force"]),
         qty=_decimal(fields["qty"]),
-        limit_price=_optional(fields.get("limit_price")),
+        terms=Terms(
+            OrdType(fields["type"]), TimeInForce(fields["time_in_force"]), _optional(fields.get("limit_price"))
+        ),
         status=_status(fields),
         cum_qty=_decimal(fields["filled_qty"]),
         avg_px=_optional(fields.get("filled_avg_price")),

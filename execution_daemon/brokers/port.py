@@ -10,9 +10,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from bifrost_core.errors import BrokerError
-from bifrost_core.trading.orders import ZERO, Side, TimeInForce
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 
 __all__ = [
+    "Adjustment",
+    "AdjustmentKind",
     "Broker",
     "BrokerAccount",
     "BrokerOrder",
@@ -25,18 +28,13 @@ __all__ = [
     "ExecKind",
     "ExecutionReport",
     "LastTrade",
-    "OrderType",
+    "OrdType",
     "Side",
     "StreamEvent",
+    "Terms",
     "TimeInForce",
+    "Tradability",
 ]
-
-
-class OrderType(StrEnum):
-    """Market, or limit at `limit_price` or better."""
-
-    MARKET = "market"
-    LIMIT = "limit"
 
 
 class ExecKind(StrEnum):
@@ -50,6 +48,8 @@ class ExecKind(StrEnum):
     EXPIRED = "expired"
     REJECTED = "rejected"
     DONE_FOR_DAY = "done_for_day"
+    TRADE_CORRECT = "trade_correct"
+    TRADE_CANCEL = "trade_cancel"
 
 
 class BrokerStatus(StrEnum):
@@ -75,19 +75,17 @@ _OPEN = {BrokerStatus.PENDING_NEW, BrokerStatus.NEW, BrokerStatus.PARTIALLY_FILL
 
 @dataclass(frozen=True, slots=True)
 class BrokerOrder:
-    """An order to send: `qty` positive whole shares, under an id of at most 48 characters that is never used again.
+    """An order to send: `qty` positive shares, under an id of at most 48 characters that is never used again.
 
-    Alpaca refuses to sell more than is held long: crossing zero takes two orders, the second after the first is filled.
-    The paper exchange takes both at once.
+    Brokers refuse to sell more than is held long: crossing zero takes two orders, the second after the first is filled.
+    A fraction of a share goes only where `Tradability.is_fractionable` says so.
     """
 
     client_order_id: str
     symbol: str
     side: Side
-    order_type: OrderType
-    time_in_force: TimeInForce
     qty: Decimal
-    limit_price: Decimal | None = None
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +94,8 @@ class ExecutionReport:
 
     `exec_id` is unique for a trade, the same in `events()` and in `fills()`, and empty for everything else.
     `commission` (USD) belongs to this execution alone. `cum_qty` is the broker's sum including this report.
+    `exec_ref_id` (FIX tag 19) names the execution that a TRADE_CANCEL or TRADE_CORRECT is about; a correction's
+    `last_qty`, `last_px` and `commission` are what stands instead, under an `exec_id` of its own.
     """
 
     kind: ExecKind
@@ -110,6 +110,7 @@ class ExecutionReport:
     cum_qty: Decimal = ZERO
     commission: Decimal = ZERO
     text: str = ""
+    exec_ref_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,8 @@ class BrokerOrderState:
     broker_order_id: str
     symbol: str
     side: Side
-    order_type: OrderType
-    time_in_force: TimeInForce
     qty: Decimal
-    limit_price: Decimal | None
+    terms: Terms
     status: BrokerStatus
     cum_qty: Decimal
     avg_px: Decimal | None
@@ -161,10 +160,56 @@ class BrokerAccount:
 
 @dataclass(frozen=True, slots=True)
 class LastTrade:
-    """The latest price known at the broker's market time, and when it was made."""
+    """The latest trade known at the broker's market time and when it was made; the best bid and offer where known."""
 
     price: Decimal
     at: datetime
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tradability:
+    """What may be done in a symbol now. `available_to_short` is in shares; None where the broker names no number.
+
+    `is_short_restricted`: Rule 201 of Regulation SHO is in force (the price fell by 10 % since the last close).
+    """
+
+    symbol: str
+    is_tradable: bool
+    is_halted: bool
+    is_shortable: bool
+    is_fractionable: bool
+    is_short_restricted: bool = False
+    available_to_short: Decimal | None = None
+
+
+class AdjustmentKind(StrEnum):
+    """What changes holdings without a trade."""
+
+    SPLIT = "split"
+    DIVIDEND = "dividend"
+    FEE = "fee"
+    INTEREST = "interest"
+    TRANSFER = "transfer"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """One entry of the broker's ledger that is no trade; `adjustment_id` is unique at the broker.
+
+    `qty_change` is in shares, signed (a two-for-one split of 100 gives 100); `cash_change` in USD, signed. `symbol` is
+    empty where the entry is about cash alone.
+    """
+
+    adjustment_id: str
+    kind: AdjustmentKind
+    at: datetime
+    symbol: str = ""
+    qty_change: Decimal = ZERO
+    cash_change: Decimal = ZERO
+    text: str = ""
 
 
 class BrokerRefused(BrokerError):
@@ -221,6 +266,10 @@ class Broker(Protocol):
         """Every execution at or after `since` (all if None), oldest first, each of kind TRADE."""
         ...
 
+    async def adjustments(self, since: datetime | None = None) -> tuple[Adjustment, ...]:
+        """Every entry at or after `since` (all if None) that changed holdings without a trade, oldest first."""
+        ...
+
     async def positions(self) -> tuple[BrokerPosition, ...]:
         """Every position that is not zero."""
         ...
@@ -235,6 +284,10 @@ class Broker(Protocol):
 
     async def last_trade(self, symbols: Iterable[str]) -> Mapping[str, LastTrade]:
         """The latest known trade of each symbol that has one."""
+        ...
+
+    async def tradability(self, symbols: Iterable[str]) -> Mapping[str, Tradability]:
+        """What may be done now in each symbol that the broker knows."""
         ...
 
     def events(self) -> AsyncIterator[StreamEvent]:

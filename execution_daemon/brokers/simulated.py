@@ -16,7 +16,8 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 
 from bifrost_core.trading.costs import DEFAULT_COSTS, CostModel
-from bifrost_core.trading.orders import ZERO, Side, TimeInForce
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import Side, TimeInForce
 from execution_daemon.brokers.port import (
     BrokerAccount,
     BrokerOrder,
@@ -29,7 +30,7 @@ from execution_daemon.brokers.port import (
     ExecKind,
     ExecutionReport,
     LastTrade,
-    OrderType,
+    OrdType,
     StreamEvent,
 )
 from execution_daemon.paper_exchange import account as arithmetic
@@ -232,10 +233,8 @@ class SimulatedBroker:
             broker_order_id=f"sim-{len(self._orders) + 1}",
             symbol=order.symbol,
             side=order.side,
-            order_type=order.order_type,
-            time_in_force=order.time_in_force,
             qty=order.qty,
-            limit_price=order.limit_price,
+            terms=order.terms,
             status=BrokerStatus.NEW,
             cum_qty=ZERO,
             avg_px=None,
@@ -254,9 +253,9 @@ class SimulatedBroker:
             return f"unknown_symbol: {order.symbol}"
         if order.qty <= 0 or order.qty != order.qty.to_integral_value():
             return f"bad_quantity: {order.qty}"
-        if (order.order_type is OrderType.LIMIT) != (order.limit_price is not None):
+        if (order.terms.order_type is OrdType.LIMIT) != (order.terms.limit_price is not None):
             return "bad_limit: limit orders have a limit price, others do not"
-        if order.time_in_force is TimeInForce.OPG and self.is_open:
+        if order.terms.time_in_force is TimeInForce.OPG and self.is_open:
             return "too_late: opg orders are not taken after the open"
         held = tuple(self._positions.values())
         before = self._commitments()
@@ -270,7 +269,7 @@ class SimulatedBroker:
         return [self._commitment(order, order.qty - order.cum_qty) for order in working]
 
     def _commitment(self, order: BrokerOrder | BrokerOrderState, leaves: Decimal) -> Commitment:
-        price = order.limit_price or self.prices[order.symbol] * (1 + self._margin.market_buffer)
+        price = order.terms.limit_price or self.prices[order.symbol] * (1 + self._margin.market_buffer)
         return Commitment(order.symbol, order.side, leaves, price)
 
     def _auction(self, symbol: str) -> None:
@@ -311,7 +310,7 @@ class SimulatedBroker:
         self._publish(fill)
 
     def _expire(self, *times_in_force: TimeInForce) -> None:
-        for order in [o for o in self._orders.values() if o.status.is_open and o.time_in_force in times_in_force]:
+        for order in [o for o in self._orders.values() if o.status.is_open and o.terms.time_in_force in times_in_force]:
             self._end(order, BrokerStatus.EXPIRED, ExecKind.EXPIRED)
 
     def _end(self, order: BrokerOrderState, status: BrokerStatus, kind: ExecKind) -> None:
@@ -369,6 +368,6 @@ _KIND_OF_STATUS = {
 
 
 def _accepts(order: BrokerOrderState, price: Decimal) -> bool:
-    if order.limit_price is None:
+    if order.terms.limit_price is None:
         return True
-    return price <= order.limit_price if order.side is Side.BUY else price >= order.limit_price
+    return price <= order.terms.limit_price if order.side is Side.BUY else price >= order.terms.limit_price

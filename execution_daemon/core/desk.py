@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from bifrost_core.trading.limits import LimitCode, Limits
-from bifrost_core.trading.orders import ZERO, Ticket, TimeInForce
+from bifrost_core.trading.orders import ZERO, Ticket
 from bifrost_core.trading.planner import Leg, PlanKey, PlannedOrder, plan
 from bifrost_core.trading.risk import Context, Deny, Exposure, Proposal, Quote, RiskCode, decide
 from bifrost_core.trading.targets import TargetBatch
+from bifrost_core.trading.terms import Terms, TimeInForce
 from execution_daemon.core.book import Book, signed_leaves
 
 AUCTION_CUTOFF = timedelta(minutes=2)  # US exchanges take market-on-open orders until 9:28
@@ -60,8 +61,8 @@ class Intent:
             "strategies": list(self.strategies),
             "symbol": ticket.symbol,
             "side": ticket.side,
-            "order_type": ticket.order_type,
-            "time_in_force": ticket.time_in_force,
+            "order_type": ticket.terms.order_type,
+            "time_in_force": ticket.terms.time_in_force,
             "order_qty": f"{ticket.order_qty:f}",
             "reference_price": f"{ticket.reference_price:f}",
             "leg": self.leg,
@@ -146,7 +147,7 @@ def _ticket(order: PlannedOrder, batch: TargetBatch, time_in_force: TimeInForce)
         side=order.side,
         order_qty=order.qty,
         reference_price=order.reference_price,
-        time_in_force=time_in_force,
+        terms=Terms(time_in_force=time_in_force),
         valid_until=batch.valid_until,
         increases_exposure=order.leg is Leg.OPEN,
     )

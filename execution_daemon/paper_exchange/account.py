@@ -8,7 +8,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from bifrost_core.trading.costs import TICK, to_cent
-from bifrost_core.trading.orders import ZERO, Side
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import Side
 
 
 @dataclass(frozen=True, slots=True)

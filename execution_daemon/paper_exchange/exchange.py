@@ -17,7 +17,8 @@ from typing import Any
 from bifrost_core.calendar import Session
 from bifrost_core.clock import Clock
 from bifrost_core.trading.costs import DEFAULT_COSTS, CostModel
-from bifrost_core.trading.orders import ZERO, TimeInForce
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import TimeInForce
 from execution_daemon.paper_exchange import account, refusals, wire
 from execution_daemon.paper_exchange.account import Commitment, Margin, Position
 from execution_daemon.paper_exchange.ledger import Ledger, StoredExecution, StoredOrder, stamp

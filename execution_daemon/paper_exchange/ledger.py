@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bifrost_core.errors import BrokerError
-from bifrost_core.trading.orders import ZERO, Side, TimeInForce
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import Side, TimeInForce
 from execution_daemon.paper_exchange.account import Position
 
 SCHEMA = Path(__file__).with_name("ledger.sql")

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
-from bifrost_core.trading.orders import ZERO, Side
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bifrost_core.calendar import Session
-from bifrost_core.trading.orders import Side, TimeInForce
+from bifrost_core.trading.terms import Side, TimeInForce
 from execution_daemon.paper_exchange.market import Instrument
 
 CLIENT_ORDER_ID_LENGTH = 48

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from bifrost_core.trading.orders import Side, TimeInForce
+from bifrost_core.trading.terms import Side, TimeInForce
 from execution_daemon.paper_exchange.refusals import NewOrder, Refused, malformed
 
 ORDER_TYPES = ("market", "limit")

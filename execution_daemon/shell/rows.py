@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bifrost_core.trading.orders import ExecType, OrderEvent, Side, Ticket, TimeInForce
+from bifrost_core.trading.orders import ExecType, OrderEvent, Ticket
 from bifrost_core.trading.planner import Leg
 from bifrost_core.trading.targets import Target, TargetBatch
+from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 
 Row = Mapping[str, Any]
 
@@ -22,10 +23,9 @@ def ticket_of(row: Row) -> Ticket:
         side=Side(row["side"]),
         order_qty=row["order_qty"],
         reference_price=row["reference_price"],
-        time_in_force=TimeInForce(row["time_in_force"]),
+        terms=Terms(OrdType(row["order_type"]), TimeInForce(row["time_in_force"])),
         valid_until=row["valid_until"],
         increases_exposure=row["leg"] == Leg.OPEN,
-        order_type=row["order_type"],
     )
 
 

@@ -15,9 +15,6 @@ from execution_daemon.brokers.port import (
     BrokerRefused,
     BrokerUnclear,
     ExecutionReport,
-    OrderType,
-    Side,
-    TimeInForce,
 )
 from execution_daemon.core.book import ProvenAbsent, Reported
 from execution_daemon.core.reports import answer_event, event_of, known_event, state_event
@@ -36,10 +33,9 @@ def order_of(ticket: Ticket) -> BrokerOrder:
     return BrokerOrder(
         client_order_id=ticket.client_order_id,
         symbol=ticket.symbol,
-        side=Side(ticket.side),
-        order_type=OrderType(ticket.order_type),
-        time_in_force=TimeInForce(ticket.time_in_force),
+        side=ticket.side,
         qty=ticket.order_qty,
+        terms=ticket.terms,
     )
 
 

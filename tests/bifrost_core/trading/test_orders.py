@@ -22,16 +22,15 @@ from bifrost_core.trading.orders import (
     OrdStatus,
     Query,
     Send,
-    Side,
     Ticket,
-    TimeInForce,
     Unblock,
     fold,
     handle,
 )
+from bifrost_core.trading.terms import MARKET_DAY, Side
 
 AT = datetime(2013, 2, 20, 14, 30, tzinfo=UTC)
-TICKET = Ticket("id", "paper", uuid.UUID(int=1), "AAPL", Side.BUY, Decimal(100), Decimal("50"), TimeInForce.OPG, AT)
+TICKET = Ticket("id", "paper", uuid.UUID(int=1), "AAPL", Side.BUY, Decimal(100), Decimal("50"), MARKET_DAY, AT)
 S, K = OrdStatus, ExecType
 
 # Every transition, written out a second time by hand: '.' is impossible.

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bifrost_core.trading.orders import Side
 from bifrost_core.trading.planner import Leg, PlanKey, plan, target_shares
 from bifrost_core.trading.targets import Target
+from bifrost_core.trading.terms import Side
 
 KEY = PlanKey("paper", uuid.UUID(int=7))
 SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")

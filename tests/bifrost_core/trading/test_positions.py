@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bifrost_core.trading.orders import Side
 from bifrost_core.trading.positions import FLAT, Fill, Holdings, Position, apply, hold
+from bifrost_core.trading.terms import Side
 
 CASH = Decimal(1_000_000)
 FILLS = st.lists(

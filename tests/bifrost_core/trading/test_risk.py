@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bifrost_core.trading.limits import DEFAULT_LIMITS, Limit, LimitCode, Limits
-from bifrost_core.trading.orders import Side
 from bifrost_core.trading.risk import CONTROLS, Context, Exposure, Proposal, Quote, RiskCode, decide
+from bifrost_core.trading.terms import Side
 
 NOW = datetime(2013, 2, 20, 14, 0, tzinfo=UTC)
 D = Decimal

@@ -6,11 +6,13 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from bifrost_core.trading.orders import Side, Ticket, TimeInForce
+from bifrost_core.trading.orders import Ticket
 from bifrost_core.trading.targets import Target, TargetBatch, hash_of
+from bifrost_core.trading.terms import Side, Terms, TimeInForce
 
 OPEN = datetime(2013, 2, 20, 14, 30, tzinfo=UTC)
 CLOSE = datetime(2013, 2, 20, 21, 0, tzinfo=UTC)
+AT_OPEN = Terms(time_in_force=TimeInForce.OPG)
 NOW = OPEN - timedelta(minutes=30)
 BATCH_ID = uuid.UUID(int=1)
 
@@ -18,7 +20,16 @@ BATCH_ID = uuid.UUID(int=1)
 def ticket(key: str = "id", symbol: str = "AAPL", side: str = "buy", qty: int = 100, price: str = "50") -> Ticket:
     """A ticket valid until the close."""
     return Ticket(
-        key, "paper", BATCH_ID, symbol, Side(side), Decimal(qty), Decimal(price), TimeInForce.OPG, CLOSE, side == "buy"
+        key,
+        "paper",
+        BATCH_ID,
+        symbol,
+        Side(side),
+        Decimal(qty),
+        Decimal(price),
+        AT_OPEN,
+        CLOSE,
+        side == "buy",
     )
 
 

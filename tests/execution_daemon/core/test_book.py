@@ -13,20 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bifrost_core.trading.costs import to_cent
-from bifrost_core.trading.orders import (
-    Block,
-    BlockCode,
-    ExecType,
-    Order,
-    OrderEvent,
-    OrdStatus,
-    Query,
-    Send,
-    Side,
-    Unblock,
-)
+from bifrost_core.trading.orders import Block, BlockCode, ExecType, Order, OrderEvent, OrdStatus, Query, Send, Unblock
 from bifrost_core.trading.positions import Holdings
-from execution_daemon.brokers.port import BrokerOrder, BrokerRefused, BrokerUnclear, OrderType, TimeInForce
+from bifrost_core.trading.terms import MARKET_DAY, Side
+from execution_daemon.brokers.port import BrokerOrder, BrokerRefused, BrokerUnclear
 from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.core.book import (
     Book,
@@ -89,7 +79,7 @@ class DaemonVsExchange(RuleBasedStateMachine):
     def _send(self, key: str) -> None:
         t = self.book.orders[key].ticket
         self.sent.append(key)
-        order = BrokerOrder(key, t.symbol, Side(t.side), OrderType.MARKET, TimeInForce.DAY, t.order_qty)
+        order = BrokerOrder(key, t.symbol, Side(t.side), t.order_qty, MARKET_DAY)
         try:
             event = answer_event(now_result(self.broker.submit(order)))
         except BrokerRefused as refusal:

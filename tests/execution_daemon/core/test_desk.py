@@ -10,9 +10,10 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.trading.limits import DEFAULT_LIMITS, LimitCode, Limits
-from bifrost_core.trading.orders import BlockCode, Order, OrdStatus, TimeInForce
+from bifrost_core.trading.orders import BlockCode, Order, OrdStatus
 from bifrost_core.trading.positions import Holdings, Position
 from bifrost_core.trading.risk import Quote, RiskCode
+from bifrost_core.trading.terms import TimeInForce
 from execution_daemon.core.book import Blocked, Book
 from execution_daemon.core.desk import Controls, Market, work
 from tests.execution_daemon.core.conftest import NOW, OPEN, batch, ticket

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from bifrost_core.trading.orders import ExecType, Order, OrdStatus, Side, fold
+from bifrost_core.trading.orders import ExecType, Order, OrdStatus, fold
+from bifrost_core.trading.terms import Side
 from execution_daemon.brokers.port import BrokerStatus, ExecKind, ExecutionReport
 from execution_daemon.core.reports import _KINDS, _STATES, answer_event, event_of
 from tests.execution_daemon.core.conftest import NOW, ticket

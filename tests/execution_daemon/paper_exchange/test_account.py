@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bifrost_core.trading.orders import Side
+from bifrost_core.trading.terms import Side
 from execution_daemon.paper_exchange.account import (
     Commitment,
     Margin,

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.clock import ManualClock
-from bifrost_core.trading.orders import Side, TimeInForce
+from bifrost_core.trading.terms import Side, TimeInForce
 from execution_daemon.paper_exchange.exchange import Exchange, HouseRules, start_of
 from execution_daemon.paper_exchange.ledger import Ledger, StoredOrder
 from execution_daemon.paper_exchange.market import Market, WarehouseReader

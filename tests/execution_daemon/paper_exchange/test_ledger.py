@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.errors import BrokerError
-from bifrost_core.trading.orders import Side, TimeInForce
+from bifrost_core.trading.terms import Side, TimeInForce
 from execution_daemon.paper_exchange.account import Position
 from execution_daemon.paper_exchange.ledger import Ledger, StoredExecution, StoredOrder
 

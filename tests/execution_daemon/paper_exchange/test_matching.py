@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bifrost_core.trading.costs import DEFAULT_COSTS
-from bifrost_core.trading.orders import Side
+from bifrost_core.trading.terms import Side
 from execution_daemon.paper_exchange.account import Position, after_fill, cash_change, equity
 from execution_daemon.paper_exchange.matching import (
     Bar,

@@ -1,0 +1,2 @@
+-- Order terms, groups, parents, corrections and adjustments.
+select 1;

@@ -1,0 +1,2 @@
+-- Limits that take two people to loosen, and what the risk controls read.
+select 1;

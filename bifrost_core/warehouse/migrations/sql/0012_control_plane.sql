@@ -1,0 +1,2 @@
+-- Scoped tokens and idempotent commands.
+select 1;

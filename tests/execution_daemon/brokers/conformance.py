@@ -20,21 +20,28 @@ from execution_daemon.brokers.port import (
     Connected,
     ExecKind,
     ExecutionReport,
-    OrderType,
+    OrdType,
     Side,
     StreamEvent,
+    Terms,
     TimeInForce,
 )
 
 PATIENCE_SECONDS = 20.0
+AT_OPEN = Terms(time_in_force=TimeInForce.OPG)
+DAY = Terms()
 IMPOSSIBLE: tuple[dict[str, Any], ...] = (
     {"symbol": "NOPE"},
     {"qty": Decimal(0)},
     {"qty": Decimal(-5)},
     {"qty": Decimal("0.5")},
-    {"order_type": OrderType.LIMIT},
-    {"limit_price": Decimal(10)},
+    {"terms": Terms(OrdType.LIMIT, TimeInForce.OPG)},
+    {"terms": Terms(OrdType.MARKET, TimeInForce.OPG, limit_price=Decimal(10))},
 )
+
+
+def limit_at_open(price: Decimal) -> Terms:
+    return Terms(OrdType.LIMIT, TimeInForce.OPG, limit_price=price)
 
 
 @dataclass
@@ -56,9 +63,8 @@ class Venue:
             "client_order_id": name,
             "symbol": self.symbol,
             "side": Side.BUY,
-            "order_type": OrderType.MARKET,
-            "time_in_force": TimeInForce.OPG,
             "qty": Decimal(qty),
+            "terms": AT_OPEN,
         }
         return BrokerOrder(**(plain | changes))  # type: ignore[arg-type]
 
@@ -169,7 +175,7 @@ class BrokerConformance:
         await venue.open_market()
         with pytest.raises(BrokerRefused):
             await venue.broker.submit(venue.order("late"))
-        report = await venue.broker.submit(venue.order("day", time_in_force=TimeInForce.DAY))
+        report = await venue.broker.submit(venue.order("day", terms=DAY))
         assert report.kind is ExecKind.NEW
 
     async def test_cancel_is_reported_and_final(self, venue, ear):
@@ -200,8 +206,8 @@ class BrokerConformance:
     async def test_a_limit_is_kept(self, venue):
         """An order would trade at a price it was told to refuse."""
         below = venue.open_price - 20
-        await venue.broker.submit(venue.order("no", order_type=OrderType.LIMIT, limit_price=below))
-        await venue.broker.submit(venue.order("yes", order_type=OrderType.LIMIT, limit_price=venue.open_price))
+        await venue.broker.submit(venue.order("no", terms=limit_at_open(below)))
+        await venue.broker.submit(venue.order("yes", terms=limit_at_open(venue.open_price)))
         await venue.open_market()
         assert [fill.client_order_id for fill in await venue.broker.fills()] == ["yes"]
 

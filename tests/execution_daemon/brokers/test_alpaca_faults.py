@@ -20,12 +20,12 @@ from execution_daemon.brokers.port import (
     BrokerUnclear,
     Connected,
     ExecKind,
-    OrderType,
     Side,
+    Terms,
     TimeInForce,
 )
 
-ORDER = BrokerOrder("mine-1", "MSFT", Side.BUY, OrderType.MARKET, TimeInForce.OPG, Decimal(100))
+ORDER = BrokerOrder("mine-1", "MSFT", Side.BUY, Decimal(100), Terms(time_in_force=TimeInForce.OPG))
 SHORT_SECONDS, LONG_SECONDS = 1.0, 20.0  # where an answer is never given, and where it is
 HANG, HANG_UP = object(), object()
 HELD = {

@@ -9,7 +9,7 @@ import pytest
 
 from execution_daemon.brokers.port import BrokerUnclear, Connected, ExecKind
 from execution_daemon.brokers.simulated import EPOCH, Fault, SimulatedBroker
-from tests.execution_daemon.brokers.conformance import BrokerConformance, Ear, Venue
+from tests.execution_daemon.brokers.conformance import DAY, BrokerConformance, Ear, Venue
 
 OPEN_AT = EPOCH + timedelta(minutes=30)
 CASH = Decimal("1000000.00")
@@ -58,7 +58,7 @@ async def heard_after_a_fill(*faults: Fault) -> list[tuple[ExecKind, Decimal]]:
     await venue.broker.submit(venue.order("a"))
     await venue.open_market()
     venue.broker.heal()
-    await venue.broker.submit(venue.order("mark", time_in_force="day"))
+    await venue.broker.submit(venue.order("mark", terms=DAY))
     await ear.until(lambda heard: any(getattr(e, "client_order_id", "") == "mark" for e in heard))
     await ear.stop()
     return [(r.kind, r.last_qty) for r in ear.reports if r.client_order_id == "a"]

@@ -160,12 +160,16 @@ class BrokerAccount:
 
 @dataclass(frozen=True, slots=True)
 class LastTrade:
-    """The latest trade known at the broker's market time and when it was made; the best bid and offer where known."""
+    """The latest trade known at the broker's market time and when it was made; where known, the best bid and offer.
+
+    `volume` is in shares: what the market has traded in this session so far, None where the broker does not say.
+    """
 
     price: Decimal
     at: datetime
     bid: Decimal | None = None
     ask: Decimal | None = None
+    volume: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +267,10 @@ class Broker(Protocol):
         ...
 
     async def fills(self, since: datetime | None = None) -> tuple[ExecutionReport, ...]:
-        """Every execution at or after `since` (all if None), oldest first, each of kind TRADE."""
+        """Every execution at or after `since` (all if None), oldest first, each of kind TRADE.
+
+        What was taken back follows as a report of its own: TRADE_CANCEL and TRADE_CORRECT with their `exec_ref_id`.
+        """
         ...
 
     async def adjustments(self, since: datetime | None = None) -> tuple[Adjustment, ...]:

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-import psycopg
-
 from bifrost_core.errors import BrokerError
 from bifrost_core.settings import Settings
 from bifrost_core.trading.orders import BlockCode, OrdStatus, Unblock
@@ -26,13 +24,13 @@ from execution_daemon.shell.failpoints import Reached, none_set
 from execution_daemon.shell.inbox import Inbox
 from execution_daemon.shell.intake import Intake
 from execution_daemon.shell.metrics import Metrics
+from execution_daemon.shell.postgres import Gateway, PostgresGateway
 from execution_daemon.shell.reconciler import Reconciler, Reconciliation
 from execution_daemon.shell.sender import Sender
-from execution_daemon.shell.store import Store, connect, store_failures
+from execution_daemon.shell.store import Store
 
 log = logging.getLogger("bifrost.daemon")
 T = TypeVar("T")
-CHANNEL = "bifrost_targets"
 RETRY_SECONDS = 0.2
 BEAT_SECONDS = 2.0
 
@@ -40,9 +38,12 @@ BEAT_SECONDS = 2.0
 class Daemon:
     """Make it with a broker, then `run()`. The API calls `wake`, `reconcile`, `kill`, `unblock` and `state`."""
 
-    def __init__(self, settings: Settings, broker: Broker, reached: Reached = none_set) -> None:
+    def __init__(
+        self, settings: Settings, broker: Broker, reached: Reached = none_set, gateway: Gateway | None = None
+    ) -> None:
         self.settings = settings
         self.broker = broker
+        self.gateway: Gateway = gateway or PostgresGateway(settings)
         self.metrics = Metrics()
         self.clock = MarketClock(broker, settings.clock)
         self.inbox = Inbox()
@@ -54,7 +55,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Lead, load, reconcile, trade. Ends only by an error or by being cancelled; releases the lease either way."""
-        store = Store(await connect(self.settings), self.settings, f"{socket.gethostname()}:{os.getpid()}")
+        store = Store(await self.gateway.statements(), self.settings, f"{socket.gethostname()}:{os.getpid()}")
         store.broker = self.broker.name
         self._store = store
         try:
@@ -177,9 +178,8 @@ class Daemon:
 
     async def _doorbell(self) -> None:
         """Tick whenever the bell rings, and every `poll_seconds` in case it was not heard."""
-        async with await connect(self.settings) as bell:
-            with store_failures():
-                await bell.execute(f"listen {CHANNEL}")
+        bell = await self.gateway.bell()
+        try:
             told = ""
             while True:
                 try:
@@ -189,7 +189,9 @@ class Daemon:
                     if str(error) != told:
                         log.error("batches wait: %s", error)
                     told = str(error)
-                await _ring(bell, self.settings.poll_seconds)
+                await bell.wait(self.settings.poll_seconds)
+        finally:
+            await bell.close()
 
     async def _tick(self) -> datetime:
         return await self.parts.intake.tick()
@@ -313,13 +315,6 @@ class _Parts:
         self.reconciler = Reconciler(broker, self.keeper)
         self.intake = Intake(broker, self.keeper, self.reconciler)
         self.sender = Sender(broker, self.keeper, inbox, settings.send_timeout_seconds)
-
-
-async def _ring(bell: psycopg.AsyncConnection[Any], seconds: float) -> None:
-    """Until a notification comes, or `seconds` pass."""
-    with store_failures():
-        async for _ in bell.notifies(timeout=seconds, stop_after=1):
-            pass
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -9,12 +9,21 @@ from enum import StrEnum
 
 
 class FailPoint(StrEnum):
-    """Where: after a batch was accepted, intents committed, an order sent, an event recorded."""
+    """Where: each lies between two steps whose order matters."""
 
     BATCH_ACCEPTED = "batch_accepted"
+    BEFORE_INTENT = "before_intent"
     INTENT_COMMITTED = "intent_committed"
+    BEFORE_SEND = "before_send"
+    DURING_SEND = "during_send"
     ORDER_SENT = "order_sent"
+    BEFORE_EVENT = "before_event"
     EVENT_RECORDED = "event_recorded"
+    BEFORE_FILL = "before_fill"
+    FILL_RECORDED = "fill_recorded"
+    MID_RECONCILE = "mid_reconcile"
+    KILL_COMMITTED = "kill_committed"
+    LEASE_RENEWAL = "lease_renewal"
 
 
 Reached = Callable[[FailPoint], None]

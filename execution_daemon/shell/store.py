@@ -1,35 +1,42 @@
-"""The warehouse as the daemon uses it: reads, and the functions of migration 0002. One connection, autocommit."""
+"""The warehouse as the daemon uses it: reads, and the functions of the migrations, over one set of statements."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
-import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from bifrost_core.settings import Settings
 from bifrost_core.trading.limits import Limit, LimitCode, Limits
 from bifrost_core.trading.orders import Block, BlockCode, Order, OrderEvent, Ticket, Unblock, fold
 from bifrost_core.trading.positions import Holdings, Position
 from bifrost_core.trading.targets import TargetBatch
-from bifrost_core.warehouse.connect import Role, url
 from execution_daemon.core.book import Blocked, Book, Record
 from execution_daemon.core.desk import Controls, Work
 from execution_daemon.core.rebuild import differences, rebuild
 from execution_daemon.core.reconcile import Break, OurFill
-from execution_daemon.errors import LeaseLost, StoreFailed, ensure
+from execution_daemon.errors import LeaseLost, ensure
 from execution_daemon.shell.rows import batch_of, event_of, ticket_of
-from execution_daemon.shell.statements import SQL
 
-LEASE_LOST = "BF001"
 COMPONENT = "execution_daemon"
+
+
+class Statements(Protocol):
+    """Runs the named statements of `sql/*.sql`: each one transaction. One connection; a failure is final."""
+
+    async def rows(self, name: str, params: Mapping[str, Any]) -> list[DictRow]:
+        """The rows of a statement. Raises LeaseLost, StoreFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +48,11 @@ class SessionTimes:
     close_at: datetime
 
 
-async def connect(settings: Settings) -> psycopg.AsyncConnection[DictRow]:
-    """A connection as bifrost_trader: UTC, autocommit, rows as dicts. Raises StoreFailed."""
-    with store_failures():
-        return await psycopg.AsyncConnection.connect(
-            url(settings, Role.TRADER),
-            autocommit=True,
-            row_factory=dict_row,
-            options="-c timezone=UTC -c synchronous_commit=on",
-            connect_timeout=10,
-        )
-
-
-@contextmanager
-def store_failures() -> Iterator[None]:
-    """PostgreSQL's errors as ours: LeaseLost where another daemon leads, else StoreFailed."""
-    try:
-        yield
-    except psycopg.Error as error:
-        reason = " ".join(str(error).split())
-        if error.sqlstate == LEASE_LOST:
-            raise LeaseLost(reason, "This daemon has stopped; trading.leases names the leader") from error
-        remedy = "Run `bifrost db start` and `bifrost db migrate`"
-        raise StoreFailed(f"the warehouse cannot be used: {reason}", remedy) from error
-
-
 class Store:
     """Reads and writes for one account under one lease. Every failure is LeaseLost or StoreFailed: the daemon stops."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[DictRow], settings: Settings, holder: str) -> None:
-        self._connection = connection
+    def __init__(self, statements: Statements, settings: Settings, holder: str) -> None:
+        self._statements = statements
         self.account = settings.account
         self.mic = settings.exchange
         self.holder = holder
@@ -78,13 +60,11 @@ class Store:
         self.broker = ""
 
     async def close(self) -> None:
-        await self._connection.close()
+        await self._statements.close()
 
     async def _rows(self, name: str, **params: Any) -> list[DictRow]:
         given = {"account": self.account, "holder": self.holder, "epoch": self.epoch, "mic": self.mic, **params}
-        with store_failures():
-            cursor = await self._connection.execute(SQL[name], given)
-            return await cursor.fetchall()
+        return await self._statements.rows(name, given)
 
     async def _value(self, name: str, **params: Any) -> Any:
         rows = await self._rows(name, **params)

@@ -258,14 +258,15 @@ def test_the_stored_projections_are_what_the_events_say(shop, tmp_path):
     """order_events is the source of truth only if everything else can be thrown away."""
     import asyncio
 
-    from execution_daemon.shell.store import Store, connect
+    from execution_daemon.shell.postgres import PostgresGateway
+    from execution_daemon.shell.store import Store
 
     shop.daemon.start()
     shop.daemon.wait_intake(shop.write(WEIGHTS), "worked")
     shop.trade_to_close()
 
     async def drift() -> tuple[str, ...]:
-        store = Store(await connect(shop.settings), shop.settings, "test")
+        store = Store(await PostgresGateway(shop.settings).statements(), shop.settings, "test")
         try:
             return await store.drift()
         finally:

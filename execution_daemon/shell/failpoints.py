@@ -33,12 +33,21 @@ def none_set(_point: FailPoint) -> None:
     """Nothing happens: production."""
 
 
-def kill_at(name: str) -> Reached:
-    """`kill -9` this process when it first reaches the failpoint `name`; raises ValueError for a name that is none."""
-    chosen = FailPoint(name)
+def kill_at(chosen: str) -> Reached:
+    """`kill -9` this process when it reaches a failpoint: `name`, or `name:n` for the n-th time that it does.
 
-    def reached(point: FailPoint) -> None:
-        if point is chosen:
-            os.kill(os.getpid(), signal.SIGKILL)
+    Raises ValueError for what names no failpoint or no n of at least 1.
+    """
+    name, _, nth = chosen.partition(":")
+    point, left = FailPoint(name), int(nth or 1)
+    if left < 1:
+        raise ValueError(f"{chosen}: failpoints are counted from 1")
+
+    def reached(here: FailPoint) -> None:
+        nonlocal left
+        if here is point:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     return reached

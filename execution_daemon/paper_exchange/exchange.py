@@ -18,7 +18,7 @@ from bifrost_core.calendar import Session
 from bifrost_core.clock import Clock
 from bifrost_core.trading.costs import DEFAULT_COSTS, CostModel
 from bifrost_core.trading.orders import ZERO
-from bifrost_core.trading.terms import TimeInForce
+from bifrost_core.trading.terms import OrdType, TimeInForce
 from execution_daemon.paper_exchange import account, refusals, wire
 from execution_daemon.paper_exchange.account import Commitment, Margin, Position
 from execution_daemon.paper_exchange.ledger import Ledger, StoredExecution, StoredOrder, stamp
@@ -33,6 +33,7 @@ from execution_daemon.paper_exchange.matching import (
 )
 from execution_daemon.paper_exchange.refusals import NewOrder
 
+UNCONDITIONAL = frozenset({OrdType.MARKET, OrdType.LIMIT})
 Publish = Callable[[dict[str, Any]], None]
 
 
@@ -197,10 +198,8 @@ class Exchange:
             client_order_id=new.client_order_id,
             symbol=new.symbol,
             side=new.side,
-            order_type=new.order_type,
-            time_in_force=new.time_in_force,
             qty=new.qty,
-            limit_price=new.limit_price,
+            terms=new.terms,
             status="new",
             submitted_at=now,
             updated_at=now,
@@ -238,8 +237,8 @@ class Exchange:
 
     def _commitment(self, order: NewOrder | StoredOrder, leaves: Decimal, marks: Mapping[str, Decimal]) -> Commitment:
         mark = marks.get(order.symbol)
-        if order.limit_price is not None:
-            return Commitment(order.symbol, order.side, leaves, order.limit_price)
+        if order.terms.limit_price is not None:
+            return Commitment(order.symbol, order.side, leaves, order.terms.limit_price)
         if mark is None:
             raise refusals.Refused(403, 40310000, f"{order.symbol} has no price yet: buying power cannot be checked")
         return Commitment(order.symbol, order.side, leaves, mark * (1 + self._rules.margin.market_buffer))
@@ -258,9 +257,9 @@ class Exchange:
             if bar is None:
                 self._ledger.log(due.at, "halted", {"symbol": symbol, "session": due.session.session.isoformat()})
                 continue
-            working = [_working(order, due.session) for order in orders]
+            working = [_working(o, due.session) for o in orders if o.terms.order_type in UNCONDITIONAL]
             self._execute(due, bar, opening_auction(working, bar, self._rules.cap))
-            self._expire(due, (o.order_id for o in orders if o.time_in_force is TimeInForce.OPG))
+            self._expire(due, (o.order_id for o in orders if o.terms.time_in_force is TimeInForce.OPG))
 
     def _close(self, due: Due) -> None:
         bars = self._market.bars(due.session.session)
@@ -268,9 +267,9 @@ class Exchange:
             bar = bars.get(symbol)
             if bar is not None:
                 used = self._ledger.shares_traded(symbol, due.session.session)
-                working = [_working(o, due.session) for o in orders if o.time_in_force is TimeInForce.DAY]
+                working = [_working(o, due.session) for o in orders if o.terms.order_type in UNCONDITIONAL]
                 self._execute(due, bar, rest_of_session(working, bar, self._rules.cap, used))
-            self._expire(due, (order.order_id for order in orders))
+            self._expire(due, (o.order_id for o in orders if o.terms.time_in_force is not TimeInForce.GTC))
 
     def _by_symbol(self, due: Due) -> Iterator[tuple[str, list[StoredOrder]]]:
         present = [order for order in self._ledger.open_orders() if order.submitted_at < due.at]
@@ -428,7 +427,7 @@ class Exchange:
 
 def _working(order: StoredOrder, session: Session) -> WorkingOrder:
     is_late = order.submitted_at >= session.open_at
-    return WorkingOrder(order.order_id, order.side, order.leaves, order.limit_price, is_late)
+    return WorkingOrder(order.order_id, order.side, order.leaves, order.terms.limit_price, is_late)
 
 
 def start_of(first_session: str) -> datetime:

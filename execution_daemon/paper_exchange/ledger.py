@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
@@ -14,30 +14,50 @@ from typing import Any
 
 from bifrost_core.errors import BrokerError
 from bifrost_core.trading.orders import ZERO
-from bifrost_core.trading.terms import Side, TimeInForce
+from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 from execution_daemon.paper_exchange.account import Position
 
 SCHEMA = Path(__file__).with_name("ledger.sql")
 OPEN_STATUSES = ("new", "partially_filled")
+CHANGING = (
+    "status",
+    "filled_qty",
+    "filled_value",
+    "updated_at",
+    "is_triggered",
+    "high_water",
+    "active_limit",
+    "queue_ahead",
+    "text",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """An order as the exchange has it; `seq` is its time priority, `filled_value` the sum of quantity times price."""
+    """An order as the exchange has it; `seq` is its time priority, `filled_value` the sum of quantity times price.
+
+    `is_triggered`: a stop or touched order has become a market or limit order. `high_water` is the best price that a
+    trailing stop has seen, `active_limit` the limit of a triggered trailing stop limit, `queue_ahead` the shares before
+    it at its limit (None until it rests), `text` why it ended where that is not plain.
+    """
 
     order_id: str
     client_order_id: str
     symbol: str
     side: Side
-    order_type: str
-    time_in_force: TimeInForce
     qty: Decimal
-    limit_price: Decimal | None
+    terms: Terms
     status: str
     submitted_at: datetime
     updated_at: datetime
+    trail_percent: Decimal | None = None
     filled_qty: Decimal = ZERO
     filled_value: Decimal = ZERO
+    is_triggered: bool = False
+    high_water: Decimal | None = None
+    active_limit: Decimal | None = None
+    queue_ahead: Decimal | None = None
+    text: str = ""
     seq: int = 0
 
     @property
@@ -84,9 +104,28 @@ def stamp(at: datetime) -> str:
 def _text(value: Any) -> Any:
     if isinstance(value, Decimal):
         return format(value, "f")
+    if isinstance(value, bool):
+        return int(value)
     if isinstance(value, datetime):
         return stamp(value)
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _terms(row: sqlite3.Row) -> Terms:
+    return Terms(
+        order_type=OrdType(row["order_type"]),
+        time_in_force=TimeInForce(row["time_in_force"]),
+        limit_price=_amount(row["limit_price"]),
+        stop_price=_amount(row["stop_price"]),
+        trail_offset=_amount(row["trail_offset"]),
+        limit_offset=_amount(row["limit_offset"]),
+        post_only=bool(row["post_only"]),
+        reduce_only=bool(row["reduce_only"]),
+    )
 
 
 def _order(row: sqlite3.Row) -> StoredOrder:
@@ -95,17 +134,26 @@ def _order(row: sqlite3.Row) -> StoredOrder:
         client_order_id=row["client_order_id"],
         symbol=row["symbol"],
         side=Side(row["side"]),
-        order_type=row["order_type"],
-        time_in_force=TimeInForce(row["time_in_force"]),
         qty=Decimal(row["qty"]),
-        limit_price=None if row["limit_price"] is None else Decimal(row["limit_price"]),
+        terms=_terms(row),
         status=row["status"],
         submitted_at=datetime.fromisoformat(row["submitted_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
+        trail_percent=_amount(row["trail_percent"]),
         filled_qty=Decimal(row["filled_qty"]),
         filled_value=Decimal(row["filled_value"]),
+        is_triggered=bool(row["is_triggered"]),
+        high_water=_amount(row["high_water"]),
+        active_limit=_amount(row["active_limit"]),
+        queue_ahead=_amount(row["queue_ahead"]),
+        text=row["text"],
         seq=row["seq"],
     )
+
+
+def _order_row(order: StoredOrder) -> dict[str, Any]:
+    row = {field.name: getattr(order, field.name) for field in fields(order) if field.name not in ("seq", "terms")}
+    return row | {field.name: getattr(order.terms, field.name) for field in fields(order.terms)}
 
 
 def _execution(row: sqlite3.Row) -> StoredExecution:
@@ -172,24 +220,23 @@ class Ledger:
 
     def add_order(self, order: StoredOrder) -> None:
         """Store a new order; its ids must be new."""
-        self._insert("orders", order)
+        self._insert("orders", _order_row(order))
 
     def add_execution(self, execution: StoredExecution) -> None:
         """Store an execution of a stored order."""
-        self._insert("executions", execution)
+        self._insert("executions", {f.name: getattr(execution, f.name) for f in fields(execution) if f.name != "seq"})
 
-    def _insert(self, table: str, row: StoredOrder | StoredExecution) -> None:
-        names = [field.name for field in fields(row) if field.name != "seq"]
-        marks = ", ".join("?" for _ in names)
-        sql = f"insert into {table} ({', '.join(names)}) values ({marks})"  # noqa: S608 - names come from the dataclass
-        self._db.execute(sql, [_text(getattr(row, name)) for name in names])
+    def _insert(self, table: str, row: Mapping[str, Any]) -> None:
+        marks = ", ".join("?" for _ in row)
+        sql = f"insert into {table} ({', '.join(row)}) values ({marks})"  # noqa: S608 - names come from dataclasses
+        self._db.execute(sql, [_text(value) for value in row.values()])
 
     def update_order(self, order: StoredOrder) -> None:
-        """Store what changes in an order: status, fills, time."""
-        self._db.execute(
-            "update orders set status = ?, filled_qty = ?, filled_value = ?, updated_at = ? where order_id = ?",
-            (order.status, _text(order.filled_qty), _text(order.filled_value), stamp(order.updated_at), order.order_id),
-        )
+        """Store what changes in an order: status, fills, triggers, time."""
+        changes = {name: getattr(order, name) for name in CHANGING}
+        marks = ", ".join(f"{name} = ?" for name in changes)
+        sql = f"update orders set {marks} where order_id = ?"  # noqa: S608 - the names are the literals of CHANGING
+        self._db.execute(sql, [*map(_text, changes.values()), order.order_id])
 
     def order(self, order_id: str) -> StoredOrder | None:
         """The order by the exchange's id."""

@@ -7,10 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from bifrost_core.calendar import Session
-from bifrost_core.trading.terms import Side, TimeInForce
+from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 from execution_daemon.paper_exchange.market import Instrument
 
 CLIENT_ORDER_ID_LENGTH = 48
+FRACTIONAL_TYPES = frozenset({OrdType.MARKET, OrdType.LIMIT, OrdType.STOP, OrdType.STOP_LIMIT})
+SMALLEST_FRACTION = Decimal("0.000000001")
 
 
 class Refused(Exception):
@@ -25,15 +27,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """A request for an order, as it came in."""
+    """A request for an order, as it came in.
+
+    `trail_percent` (of the high-water mark) stands instead of `terms.trail_offset`, which is then what it is in USD at
+    the first mark.
+    """
 
     client_order_id: str
     symbol: str
     side: Side
-    order_type: str
-    time_in_force: TimeInForce
     qty: Decimal
-    limit_price: Decimal | None
+    terms: Terms
+    trail_percent: Decimal | None = None
 
 
 def unauthorized() -> Refused:
@@ -73,12 +78,17 @@ def check_form(order: NewOrder) -> None:
     if not order.qty.is_finite() or order.qty <= 0:
         raise malformed("qty must be > 0")
     if order.qty != order.qty.to_integral_value():
-        raise malformed("fractional orders are not taken: qty must be whole shares")
-    if order.order_type == "limit":
-        if order.limit_price is None or not order.limit_price.is_finite() or order.limit_price <= 0:
-            raise malformed("limit orders require a limit_price > 0")
-    elif order.limit_price is not None:
-        raise malformed("market orders must not have a limit_price")
+        _check_fraction(order)
+    if objection := order.terms.objection():
+        raise malformed(objection)
+
+
+def _check_fraction(order: NewOrder) -> None:
+    """Alpaca's rule: fractions of a share only in plain day orders."""
+    if order.terms.order_type not in FRACTIONAL_TYPES or order.terms.time_in_force is not TimeInForce.DAY:
+        raise malformed("fractional orders must be market, limit, stop or stop_limit day orders: send whole shares")
+    if order.qty != order.qty.quantize(SMALLEST_FRACTION):
+        raise malformed("qty has at most 9 decimals")
 
 
 def check_market(order: NewOrder, instrument: Instrument | None, open_session: Session | None) -> None:
@@ -87,7 +97,7 @@ def check_market(order: NewOrder, instrument: Instrument | None, open_session: S
         raise Refused(422, 42210000, f'could not find asset "{order.symbol}"')
     if not instrument.is_tradable:
         raise Refused(422, 42210000, f"asset {order.symbol} is not tradable: it is an index")
-    if order.time_in_force is TimeInForce.OPG and open_session is not None:
+    if order.terms.time_in_force is TimeInForce.OPG and open_session is not None:
         raise Refused(422, 42210000, f"opg orders are not taken after the open of {open_session.session}")
 
 

@@ -9,28 +9,35 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from bifrost_core.trading.terms import Side, TimeInForce
+from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 from execution_daemon.paper_exchange.refusals import NewOrder, Refused, malformed
 
-ORDER_TYPES = ("market", "limit")
 Name = TypeVar("Name", bound=StrEnum)
 
 
 def new_order(body: bytes) -> NewOrder:
     """The order in a request body; numbers may come as strings or as JSON numbers."""
     fields = json_object(body)
-    order_type = _text(fields, "type")
-    if order_type not in ORDER_TYPES:
-        raise malformed(f"type must be one of {', '.join(ORDER_TYPES)}, not {order_type!r}")
-    limit = fields.get("limit_price")
     return NewOrder(
         client_order_id=str(fields.get("client_order_id") or uuid.uuid4()),
         symbol=_text(fields, "symbol").upper(),
         side=_one_of(Side, _text(fields, "side"), "side"),
-        order_type=order_type,
-        time_in_force=_one_of(TimeInForce, _text(fields, "time_in_force"), "time_in_force"),
         qty=_decimal(fields.get("qty"), "qty"),
-        limit_price=None if limit is None else _decimal(limit, "limit_price"),
+        terms=_terms(fields),
+        trail_percent=_optional(fields, "trail_percent"),
+    )
+
+
+def _terms(fields: dict[str, Any]) -> Terms:
+    return Terms(
+        order_type=_one_of(OrdType, _text(fields, "type"), "type"),
+        time_in_force=_one_of(TimeInForce, _text(fields, "time_in_force"), "time_in_force"),
+        limit_price=_optional(fields, "limit_price"),
+        stop_price=_optional(fields, "stop_price"),
+        trail_offset=_optional(fields, "trail_price"),
+        limit_offset=_optional(fields, "limit_offset"),
+        post_only=_flag(fields, "post_only"),
+        reduce_only=_flag(fields, "reduce_only"),
     )
 
 
@@ -86,6 +93,18 @@ def _one_of(kind: type[Name], value: str, name: str) -> Name:
         return kind(value)
     except ValueError as error:
         raise malformed(f"{name} must be one of {', '.join(kind)}, not {value!r}") from error
+
+
+def _flag(fields: dict[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        raise malformed(f"{name} must be true or false, not {value!r}")
+    return value
+
+
+def _optional(fields: dict[str, Any], name: str) -> Decimal | None:
+    value = fields.get(name)
+    return None if value is None else _decimal(value, name)
 
 
 def _decimal(value: Any, name: str) -> Decimal:

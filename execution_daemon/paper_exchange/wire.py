@@ -24,34 +24,56 @@ def time(at: datetime) -> str:
     return stamp(at).replace("+00:00", "Z")
 
 
+def price(value: Decimal | None) -> str | None:
+    """A price that may not be there."""
+    return None if value is None else number(value)
+
+
 def order(order: StoredOrder) -> dict[str, Any]:
     """An order object."""
     average = order.filled_value / order.filled_qty if order.filled_qty else None
-    ended = {"filled": "filled_at", "expired": "expired_at", "canceled": "canceled_at"}.get(order.status)
+    ended = {"filled": "filled_at", "expired": "expired_at", "canceled": "canceled_at", "rejected": "failed_at"}
     shape: dict[str, Any] = dict.fromkeys(("filled_at", "expired_at", "canceled_at", "failed_at", "replaced_at"))
-    if ended:
-        shape[ended] = time(order.updated_at)
-    return shape | {
-        "id": order.order_id,
-        "client_order_id": order.client_order_id,
-        "created_at": time(order.submitted_at),
-        "submitted_at": time(order.submitted_at),
-        "updated_at": time(order.updated_at),
-        "symbol": order.symbol,
-        "asset_class": "us_equity",
-        "qty": number(order.qty),
-        "filled_qty": number(order.filled_qty),
-        "filled_avg_price": None if average is None else number(average.quantize(TICK, ROUND_HALF_UP)),
-        "order_class": "simple",
-        "order_type": order.order_type,
-        "type": order.order_type,
-        "side": order.side.value,
-        "time_in_force": order.time_in_force.value,
-        "limit_price": None if order.limit_price is None else number(order.limit_price),
-        "stop_price": None,
-        "status": order.status,
-        "extended_hours": False,
-        "legs": None,
+    if order.status in ended:
+        shape[ended[order.status]] = time(order.updated_at)
+    return (
+        shape
+        | _terms(order)
+        | {
+            "id": order.order_id,
+            "client_order_id": order.client_order_id,
+            "created_at": time(order.submitted_at),
+            "submitted_at": time(order.submitted_at),
+            "updated_at": time(order.updated_at),
+            "symbol": order.symbol,
+            "asset_class": "us_equity",
+            "qty": number(order.qty),
+            "filled_qty": number(order.filled_qty),
+            "filled_avg_price": price(average.quantize(TICK, ROUND_HALF_UP) if average is not None else None),
+            "order_class": "simple",
+            "side": order.side.value,
+            "status": order.status,
+            "extended_hours": False,
+            "legs": None,
+        }
+    )
+
+
+def _terms(order: StoredOrder) -> dict[str, Any]:
+    """Alpaca's fields and, last, the three that it does not have."""
+    terms = order.terms
+    return {
+        "order_type": terms.order_type.value,
+        "type": terms.order_type.value,
+        "time_in_force": terms.time_in_force.value,
+        "limit_price": price(terms.limit_price if order.active_limit is None else order.active_limit),
+        "stop_price": price(terms.stop_price),
+        "trail_price": price(None if order.trail_percent is not None else terms.trail_offset),
+        "trail_percent": price(order.trail_percent),
+        "hwm": price(order.high_water),
+        "limit_offset": price(terms.limit_offset),
+        "post_only": terms.post_only,
+        "reduce_only": terms.reduce_only,
     }
 
 

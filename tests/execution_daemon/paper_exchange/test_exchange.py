@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.clock import ManualClock
-from bifrost_core.trading.terms import Side, TimeInForce
+from bifrost_core.trading.terms import MARKET_DAY, Side, Terms, TimeInForce
 from execution_daemon.paper_exchange.exchange import Exchange, HouseRules, start_of
 from execution_daemon.paper_exchange.ledger import Ledger, StoredOrder
 from execution_daemon.paper_exchange.market import Market, WarehouseReader
@@ -38,10 +38,8 @@ class Live:
             "client_order_id": name,
             "symbol": "MSFT",
             "side": Side.BUY,
-            "order_type": "market",
-            "time_in_force": TimeInForce.OPG,
             "qty": Decimal(100),
-            "limit_price": None,
+            "terms": Terms(time_in_force=TimeInForce.OPG),
         }
         return self.exchange.submit(NewOrder(**(plain | changes)))
 
@@ -94,16 +92,16 @@ def test_an_order_waiting_for_its_bar_cannot_be_canceled(live, market):
     live.clock.at = market(SESSION).open_at + HOUR
     with pytest.raises(Refused, match="being matched"):
         live.exchange.cancel(order.order_id)
-    late = live.send("b", time_in_force=TimeInForce.DAY)
+    late = live.send("b", terms=MARKET_DAY)
     live.exchange.cancel(late.order_id)
     assert live.published == ["new", "new", "canceled"]
 
 
 def test_an_order_sent_while_a_bar_is_awaited_is_late(live, market, owner):
     """An order sent after the open would take part in the auction, because the auction is computed later."""
-    live.send("early", time_in_force=TimeInForce.DAY)
+    live.send("early", terms=MARKET_DAY)
     live.clock.at = market(SESSION).open_at + HOUR
-    live.send("late", time_in_force=TimeInForce.DAY)
+    live.send("late", terms=MARKET_DAY)
     live.clock.at = market(SESSION).close_at + HOUR
     live.send("tomorrow")
     publish_bar(owner, market)

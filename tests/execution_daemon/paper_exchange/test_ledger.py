@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.errors import BrokerError
-from bifrost_core.trading.terms import Side, TimeInForce
+from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 from execution_daemon.paper_exchange.account import Position
 from execution_daemon.paper_exchange.ledger import Ledger, StoredExecution, StoredOrder
 
@@ -19,10 +19,8 @@ ORDER = StoredOrder(
     client_order_id="mine-1",
     symbol="MSFT",
     side=Side.SELL,
-    order_type="limit",
-    time_in_force=TimeInForce.DAY,
     qty=Decimal("300"),
-    limit_price=Decimal("28.1300"),
+    terms=Terms(OrdType.LIMIT, TimeInForce.GTC, limit_price=Decimal("28.1300"), post_only=True),
     status="new",
     submitted_at=AT,
     updated_at=AT,

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from execution_daemon.brokers.port import Broker
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where the daemon runs: the name it leads under, another for each process, and the machine's clock, UTC."""
+
+    name: str
+    now: Callable[[], datetime]
+
+
+def this_host() -> Host:
+    """This process on this machine."""
+    return Host(f"{socket.gethostname()}:{os.getpid()}", lambda: datetime.now(UTC))
+
+
 class MarketClock:
     """`read()` asks the source; `now()` is the last answer, so that what follows from one look has one time."""
 
-    def __init__(self, broker: Broker, source: str) -> None:
+    def __init__(self, broker: Broker, source: str, host: Host) -> None:
         self._broker = broker
+        self._host = host
         self._is_system = source == "system"
         self._last: datetime | None = None
 
     async def read(self) -> datetime:
         """Market time, UTC. Raises BrokerUnclear where the broker's clock does not answer."""
-        self._last = datetime.now(UTC) if self._is_system else await self._broker.market_time()
+        self._last = self._host.now() if self._is_system else await self._broker.market_time()
         return self._last
 
     def now(self) -> datetime:
         """The last time read; on the machine's clock, now."""
         if self._is_system:
-            return datetime.now(UTC)
+            return self._host.now()
         if self._last is None:
             raise RuntimeError("the market clock was not read yet")
         return self._last

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,7 +17,7 @@ from execution_daemon.brokers.port import Broker, Connected, ExecutionReport
 from execution_daemon.core.book import Book, Reported, Restarted
 from execution_daemon.core.reports import event_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
-from execution_daemon.shell.clock import MarketClock
+from execution_daemon.shell.clock import Host, MarketClock, this_host
 from execution_daemon.shell.failpoints import Reached, none_set
 from execution_daemon.shell.inbox import Inbox
 from execution_daemon.shell.intake import Intake
@@ -39,13 +37,19 @@ class Daemon:
     """Make it with a broker, then `run()`. The API calls `wake`, `reconcile`, `kill`, `unblock` and `state`."""
 
     def __init__(
-        self, settings: Settings, broker: Broker, reached: Reached = none_set, gateway: Gateway | None = None
+        self,
+        settings: Settings,
+        broker: Broker,
+        reached: Reached = none_set,
+        gateway: Gateway | None = None,
+        host: Host | None = None,
     ) -> None:
         self.settings = settings
         self.broker = broker
         self.gateway: Gateway = gateway or PostgresGateway(settings)
+        self.host = host or this_host()
         self.metrics = Metrics()
-        self.clock = MarketClock(broker, settings.clock)
+        self.clock = MarketClock(broker, settings.clock, self.host)
         self.inbox = Inbox()
         self.is_ready = False
         self._reached = reached
@@ -55,7 +59,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Lead, load, reconcile, trade. Ends only by an error or by being cancelled; releases the lease either way."""
-        store = Store(await self.gateway.statements(), self.settings, f"{socket.gethostname()}:{os.getpid()}")
+        store = Store(await self.gateway.statements(), self.settings, self.host.name)
         store.broker = self.broker.name
         self._store = store
         try:
@@ -230,7 +234,7 @@ class Daemon:
             raise BrokerError(
                 "the warehouse is not connected yet", "Run `bifrost db start`; no order is sent without it"
             )
-        at = self.clock.now() if self.clock.last else datetime.now(UTC)
+        at = self.clock.now() if self.clock.last else self.host.now()
         await self._store.set_kill_switch(scope, key, engaged, reason, actor, at)  # needs no lease and no broker
         log.warning("kill switch %s %s %s by %s: %s", scope, key, "engaged" if engaged else "released", actor, reason)
 

@@ -96,7 +96,7 @@ class Reconciler:
 
     async def _apply_missed(self, snapshot: Snapshot, since: datetime | None) -> None:
         stored = await self.keeper.store.fills_since(since)
-        for key in self._to_adopt(snapshot, stored.keys()):
+        for key in sorted(self._to_adopt(snapshot, stored.keys())):
             await self.keeper.adopt(key)
         for reported in catch_up(self.keeper.book, snapshot):
             await self.keeper.apply(reported)

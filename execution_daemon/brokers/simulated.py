@@ -1,54 +1,43 @@
 """A broker in memory, for simulations: seeded and deterministic, with faults where real ones have them.
 
-A fault strikes either because it was planned (`plan`), or by its rate with the seeded generator. The broker's own
-ledger is always right: faults only change what its client hears. Single-threaded; nothing waits and no clock runs.
+The broker's own ledger is always right: faults only change what its client hears, and when. Single-threaded; no clock
+runs, no global randomness is used, and nothing waits unless `slow_seconds` or `timeout_seconds` says so.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from decimal import ROUND_FLOOR, Decimal
-from enum import StrEnum
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import NoReturn, TypeVar
 
 from bifrost_core.trading.costs import DEFAULT_COSTS, CostModel
-from bifrost_core.trading.orders import ZERO
-from bifrost_core.trading.terms import Side, TimeInForce
 from execution_daemon.brokers.port import (
+    Adjustment,
     BrokerAccount,
     BrokerOrder,
     BrokerOrderState,
     BrokerPosition,
     BrokerRefused,
-    BrokerStatus,
     BrokerUnclear,
     Connected,
-    ExecKind,
     ExecutionReport,
     LastTrade,
-    OrdType,
     StreamEvent,
+    Tradability,
 )
-from execution_daemon.paper_exchange import account as arithmetic
-from execution_daemon.paper_exchange.account import Commitment, Margin, Position
+from execution_daemon.brokers.simulated_exchange import EPOCH, Clock, SimulatedExchange
+from execution_daemon.brokers.simulated_faults import Fault, Faults
+from execution_daemon.brokers.simulated_ledger import Ledger
 
-EPOCH = datetime(2013, 1, 2, tzinfo=UTC)
+__all__ = ["EPOCH", "Fault", "SimulatedBroker"]
+
 INBOX_REPORTS = 100_000
+LATE_BY_REQUESTS = 20
 
-
-class Fault(StrEnum):
-    """What goes wrong between the broker and its client."""
-
-    LOST_REQUEST = "lost_request"  # the order never arrives; the client sees a timeout
-    LOST_ANSWER = "lost_answer"  # the order arrives; the client sees a timeout
-    LOST_REPORT = "lost_report"  # the stream drops a report
-    DUPLICATE_REPORT = "duplicate_report"  # the stream says it twice
-    REORDERED_REPORT = "reordered_report"  # the stream says it after the next one
-    PARTIAL_FILL = "partial_fill"  # an execution comes in two parts
+Told = TypeVar("Told")
 
 
 @dataclass(slots=True)
@@ -67,9 +56,39 @@ class _Listener:
         self.connections += 1
         self.inbox.put_nowait(Connected(self.connections))
 
+    def release(self) -> None:
+        """Deliver what was held back."""
+        if self.held is not None:
+            self.inbox.put_nowait(self.held)
+            self.held = None
 
-class SimulatedBroker:
-    """The `Broker` port over memory. Drive the market with `open_market`, `close_market`, `execute` and `now`."""
+
+@dataclass(slots=True)
+class _Late:
+    """A request that its client has given up; it arrives after `requests` more of them."""
+
+    requests: int
+    arrive: Callable[[], object]
+
+
+class SimulatedBroker(SimulatedExchange):
+    """The `Broker` port over memory.
+
+    - `prices`: each symbol's first price; other symbols are unknown. `cash`: the balance, USD.
+    - `seed`, `rates`: how often each `Fault` strikes (0 to 1), drawn from the seed. `plan` lets one strike next.
+    - `at`: market time, which stands until `now` is set; or `clock`, which is asked instead.
+    - `costs`: commissions. `volume_cap`: shares of ours a symbol in one print; None is no cap.
+    - `is_continuous`: orders that come while the market is open trade at once where they accept the price; otherwise
+      they wait for the next `trade` (IOC and FOK never wait).
+    - `takes_fractions`: whether symbols trade in fractions of a share (see also `set_tradability`).
+    - `slow_seconds`: the most that a SLOW_ANSWER takes, each way; a request that its client gives up on the way still
+      arrives later. `timeout_seconds`: how long the client waits for an answer that does not come. Both are waited for
+      with `asyncio.sleep`, so a loop with virtual time drives them.
+
+    The market is driven with `open_market`, `trade`, `execute`, `close_market`, `set_price`, `set_quote`,
+    `set_tradability`, `bust`, `correct`, `split`, `pay_dividend`, `book_cash` and `disconnect`; `ledger` is the truth
+    and `accepted` every id taken, in order.
+    """
 
     def __init__(
         self,
@@ -80,131 +99,125 @@ class SimulatedBroker:
         at: datetime = EPOCH,
         costs: CostModel = DEFAULT_COSTS,
         volume_cap: Decimal | None = None,
+        *,
+        clock: Clock | None = None,
+        is_continuous: bool = False,
+        takes_fractions: bool = False,
+        slow_seconds: float = 0.0,
+        timeout_seconds: float = 0.0,
     ) -> None:
-        self.prices = dict(prices)
-        self.now = at
-        self.is_open = False
-        self.volume_cap = volume_cap  # shares a symbol in one opening; None is no cap
-        self.accepted: list[str] = []  # every client order id taken, in order: once each
-        self._random = random.Random(seed)
-        self._rates = dict(rates or {})
-        self._planned: Counter[Fault] = Counter()
-        self._costs = costs
-        self._margin = Margin()
-        self._priced_at = dict.fromkeys(self.prices, at)
-        self._cash = cash
-        self._orders: dict[str, BrokerOrderState] = {}
-        self._positions: dict[str, Position] = {}
-        self._fills: list[ExecutionReport] = []
+        super().__init__(
+            Ledger(cash, dict(prices), costs),
+            Faults(seed, rates or {}),
+            clock or (lambda: at),
+            volume_cap,
+            is_continuous,
+            takes_fractions,
+        )
+        self._slow_seconds = slow_seconds
+        self._timeout_seconds = timeout_seconds
         self._listeners: list[_Listener] = []
+        self._late: list[_Late] = []
 
     @property
     def name(self) -> str:
         """`simulated`."""
         return "simulated"
 
-    # -- driving the market -------------------------------------------------------------------------------------------
+    # -- driving the faults -------------------------------------------------------------------------------------------
 
     def plan(self, fault: Fault, times: int = 1) -> None:
         """Let `fault` strike at its next `times` occasions."""
-        self._planned[fault] += times
+        self.faults.plan(fault, times)
 
     def heal(self) -> None:
-        """No more faults; reports held back are delivered."""
-        self._planned.clear()
-        self._rates.clear()
+        """No more faults; reports held back are delivered, and late requests arrive."""
+        self.faults.heal()
+        self.deliver_late()
         for listener in self._listeners:
-            self._release(listener)
+            listener.release()
 
-    def set_price(self, symbol: str, price: Decimal) -> None:
-        """The symbol trades at `price` now."""
-        self.prices[symbol] = price
-        self._priced_at[symbol] = self.now
-
-    def open_market(self) -> None:
-        """The opening auction: orders that accept the price trade, up to the volume cap; OPG remainders expire."""
-        self.is_open = True
-        for symbol in self.prices:
-            self._priced_at[symbol] = self.now
-            self._auction(symbol)
-        self._expire(TimeInForce.OPG)
-
-    def close_market(self) -> None:
-        """The end of the session: what is left of the orders expires."""
-        self.is_open = False
-        self._expire(*TimeInForce)
-
-    def execute(self, client_order_id: str, qty: Decimal | None = None, price: Decimal | None = None) -> None:
-        """Trade `qty` shares (all that is left if None) of an open order at `price` (the market's if None)."""
-        order = self._orders[client_order_id]
-        left = order.qty - order.cum_qty if qty is None else qty
-        at_price = self.prices[order.symbol] if price is None else price
-        if left > 1 and self._strikes(Fault.PARTIAL_FILL):
-            part = Decimal(self._random.randint(1, int(left) - 1))
-            self._trade(client_order_id, part, at_price)
-            left -= part
-        self._trade(client_order_id, left, at_price)
+    def deliver_late(self) -> None:
+        """Let every late request arrive now."""
+        while self._late:
+            self._late.pop(0).arrive()
 
     def disconnect(self) -> None:
         """Cut every event stream; each is connected again at once, and has lost what it had not read."""
         for listener in self._listeners:
             listener.connect()
 
+    def publish(self, report: ExecutionReport) -> None:
+        """Put a report into every stream, faults included."""
+        for listener in self._listeners:
+            self._tell(listener, report)
+
+    def _tell(self, listener: _Listener, report: ExecutionReport) -> None:
+        if self.faults.strikes(Fault.DISCONNECT):
+            listener.connect()
+            return
+        if self.faults.strikes(Fault.LOST_REPORT):
+            return
+        if listener.held is None and self.faults.strikes(Fault.REORDERED_REPORT):
+            listener.held = report
+            return
+        listener.inbox.put_nowait(report)
+        if self.faults.strikes(Fault.DUPLICATE_REPORT):
+            listener.inbox.put_nowait(report)
+        listener.release()
+
     # -- the port -----------------------------------------------------------------------------------------------------
 
     async def submit(self, order: BrokerOrder) -> ExecutionReport:
         """Take the order, unless a fault strikes."""
-        if self._strikes(Fault.LOST_REQUEST):
-            raise BrokerUnclear(f"no answer for {order.client_order_id}")
-        report = self._take(order)
-        if self._strikes(Fault.LOST_ANSWER):
-            raise BrokerUnclear(f"no answer for {order.client_order_id}")
-        return report
+        return await self._request(lambda: self.take(order), order.client_order_id)
 
     async def cancel(self, client_order_id: str) -> None:
-        """Cancel an open order."""
-        order = self._orders.get(client_order_id)
-        if order is None:
-            unknown = ExecutionReport(ExecKind.REJECTED, client_order_id, "", "", Side.BUY, self.now)
-            raise BrokerRefused(replace(unknown, text="order not found"), "unknown_order")
-        if not order.status.is_open:
-            raise BrokerRefused(self._report(order, ExecKind.REJECTED, text=f"it is {order.status}"), "not_cancelable")
-        self._end(order, BrokerStatus.CANCELED, ExecKind.CANCELED)
+        """Cancel an open order, unless a fault strikes."""
+        await self._request(lambda: self.end(client_order_id), client_order_id)
 
     async def find(self, client_order_id: str) -> BrokerOrderState | None:
-        """The order, from the ledger itself."""
-        return self._orders.get(client_order_id)
+        """The order; absence is never stale, because it is proof."""
+        found = await self._ask(lambda ledger: ledger.orders.get(client_order_id))
+        return found or self.ledger.orders.get(client_order_id)
 
     async def open_orders(self) -> tuple[BrokerOrderState, ...]:
         """Orders that may still trade."""
-        return tuple(order for order in self._orders.values() if order.status.is_open)
+        return await self._ask(Ledger.open_orders)
 
     async def orders(self, since: datetime | None = None) -> tuple[BrokerOrderState, ...]:
         """All orders from `since` on."""
-        return tuple(order for order in self._orders.values() if since is None or order.submitted_at >= since)
+        return await self._ask(
+            lambda ledger: tuple(o for o in ledger.orders.values() if since is None or o.submitted_at >= since)
+        )
 
     async def fills(self, since: datetime | None = None) -> tuple[ExecutionReport, ...]:
-        """All executions from `since` on."""
-        return tuple(fill for fill in self._fills if since is None or fill.at >= since)
+        """All executions from `since` on, and what was taken back."""
+        return await self._ask(lambda ledger: tuple(f for f in ledger.fills if since is None or f.at >= since))
+
+    async def adjustments(self, since: datetime | None = None) -> tuple[Adjustment, ...]:
+        """All entries that are no trades, from `since` on."""
+        return await self._ask(lambda ledger: tuple(a for a in ledger.adjustments if since is None or a.at >= since))
 
     async def positions(self) -> tuple[BrokerPosition, ...]:
         """Positions that are not zero."""
-        return tuple(BrokerPosition(p.symbol, p.qty, p.avg_cost) for p in self._positions.values() if p.qty)
+        return await self._ask(Ledger.positions)
 
     async def account(self) -> BrokerAccount:
         """Balances at the market's prices."""
-        held = self._positions.values()
-        equity = arithmetic.equity(self._cash, held, self.prices)
-        power = arithmetic.buying_power(self._cash, held, self.prices, self._commitments(), self._margin)
-        return BrokerAccount(self._cash, equity, power)
+        return await self._ask(Ledger.account)
 
     async def market_time(self) -> datetime:
         """The simulated time."""
-        return self.now
+        return await self._ask(lambda _: self.now)
 
     async def last_trade(self, symbols: Iterable[str]) -> Mapping[str, LastTrade]:
         """The market's prices."""
-        return {s: LastTrade(self.prices[s], self._priced_at[s]) for s in symbols if s in self.prices}
+        return await self._ask(lambda _: self.trades_of(symbols))
+
+    async def tradability(self, symbols: Iterable[str]) -> Mapping[str, Tradability]:
+        """What may be done in each known symbol."""
+        return await self._ask(lambda _: {s: self.tradability_of(s) for s in symbols if s in self.prices})
 
     async def events(self) -> AsyncIterator[StreamEvent]:
         """What the stream delivers, faults included."""
@@ -220,154 +233,60 @@ class SimulatedBroker:
     async def close(self) -> None:
         """Nothing to let go of."""
 
-    # -- the ledger ---------------------------------------------------------------------------------------------------
+    # -- requests under faults ----------------------------------------------------------------------------------------
 
-    def _take(self, order: BrokerOrder) -> ExecutionReport:
-        known = self._orders.get(order.client_order_id)
-        if known is not None:
-            return self._report(known, _KIND_OF_STATUS.get(known.status, ExecKind.NEW))
-        if reason := self._objection(order):
-            raise BrokerRefused(self._refusal(order, reason), reason.split(":")[0])
-        state = BrokerOrderState(
-            client_order_id=order.client_order_id,
-            broker_order_id=f"sim-{len(self._orders) + 1}",
-            symbol=order.symbol,
-            side=order.side,
-            qty=order.qty,
-            terms=order.terms,
-            status=BrokerStatus.NEW,
-            cum_qty=ZERO,
-            avg_px=None,
-            submitted_at=self.now,
-            updated_at=self.now,
-        )
-        self.accepted.append(order.client_order_id)
-        self._orders[order.client_order_id] = state
-        report = self._report(state, ExecKind.NEW)
-        self._publish(report)
-        return report
+    async def _request(self, act: Callable[[], Told], about: str) -> Told:
+        """Carry a request that changes something, and its answer."""
+        self._arrivals()
+        if self.faults.strikes(Fault.LOST_REQUEST):
+            await self._no_answer(about)
+        if self.faults.strikes(Fault.LATE_REQUEST):
+            self._send_late(act)
+            await self._no_answer(about)
+        is_slow = self.faults.strikes(Fault.SLOW_ANSWER)
+        try:
+            await self._delay(is_slow)
+        except asyncio.CancelledError:
+            self._send_late(act)  # its client gave up, but it is on its way
+            raise
+        told = act()
+        await self._delay(is_slow)
+        if self.faults.strikes(Fault.LOST_ANSWER):
+            await self._no_answer(about)
+        return told
 
-    def _objection(self, order: BrokerOrder) -> str:
-        """Why the order is refused; empty if it is not."""
-        if order.symbol not in self.prices:
-            return f"unknown_symbol: {order.symbol}"
-        if order.qty <= 0 or order.qty != order.qty.to_integral_value():
-            return f"bad_quantity: {order.qty}"
-        if (order.terms.order_type is OrdType.LIMIT) != (order.terms.limit_price is not None):
-            return "bad_limit: limit orders have a limit price, others do not"
-        if order.terms.time_in_force is TimeInForce.OPG and self.is_open:
-            return "too_late: opg orders are not taken after the open"
-        held = tuple(self._positions.values())
-        before = self._commitments()
-        more = arithmetic.opening_value(held, [*before, self._commitment(order, order.qty)])
-        more -= arithmetic.opening_value(held, before)
-        power = arithmetic.buying_power(self._cash, held, self.prices, before, self._margin)
-        return f"buying_power: {more} of {power}" if more > max(power, ZERO) else ""
+    async def _ask(self, read: Callable[[Ledger], Told]) -> Told:
+        """Carry a question and its answer."""
+        self._arrivals()
+        await self._delay(self.faults.strikes(Fault.SLOW_ANSWER))
+        if self.faults.strikes(Fault.REFUSED_READ):
+            await self._no_answer("a question")
+        is_stale = self.before is not None and self.faults.strikes(Fault.STALE_READ)
+        return read(self.before if self.before is not None and is_stale else self.ledger)
 
-    def _commitments(self) -> list[Commitment]:
-        working = (order for order in self._orders.values() if order.status.is_open)
-        return [self._commitment(order, order.qty - order.cum_qty) for order in working]
+    async def _no_answer(self, about: str) -> NoReturn:
+        if self._timeout_seconds:
+            await asyncio.sleep(self._timeout_seconds)
+        raise BrokerUnclear(f"no answer for {about}")
 
-    def _commitment(self, order: BrokerOrder | BrokerOrderState, leaves: Decimal) -> Commitment:
-        price = order.terms.limit_price or self.prices[order.symbol] * (1 + self._margin.market_buffer)
-        return Commitment(order.symbol, order.side, leaves, price)
+    async def _delay(self, is_slow: bool) -> None:
+        if is_slow and self._slow_seconds:
+            await asyncio.sleep(self.faults.random.uniform(0.0, self._slow_seconds))
 
-    def _auction(self, symbol: str) -> None:
-        left = self.volume_cap
-        for order in [o for o in self._orders.values() if o.symbol == symbol and o.status.is_open]:
-            if not _accepts(order, self.prices[symbol]):
-                continue
-            leaves = order.qty - order.cum_qty
-            qty = leaves if left is None else min(leaves, left.to_integral_value(ROUND_FLOOR))
-            if qty > 0:
-                self.execute(order.client_order_id, qty)
-                left = None if left is None else left - qty
+    def _send_late(self, act: Callable[[], object]) -> None:
+        def arrive() -> None:
+            try:
+                act()
+            except BrokerRefused:
+                return  # nobody is there to hear it
 
-    def _trade(self, client_order_id: str, qty: Decimal, price: Decimal) -> None:
-        order = self._orders[client_order_id]
-        cum_qty = order.cum_qty + qty
-        value = (order.avg_px or ZERO) * order.cum_qty + qty * price
-        order = replace(
-            order,
-            cum_qty=cum_qty,
-            avg_px=value / cum_qty,
-            status=BrokerStatus.FILLED if cum_qty >= order.qty else BrokerStatus.PARTIALLY_FILLED,
-            updated_at=self.now,
-        )
-        self._orders[client_order_id] = order
-        commission = self._costs.commission(qty, price)
-        held = self._positions.get(order.symbol, Position(order.symbol, ZERO, ZERO))
-        self._positions[order.symbol] = arithmetic.after_fill(held, order.side, qty, price)
-        self._cash += arithmetic.cash_change(order.side, qty, price, commission)
-        fill = replace(
-            self._report(order, ExecKind.TRADE),
-            exec_id=f"sim-exec-{len(self._fills) + 1}",
-            last_qty=qty,
-            last_px=price,
-            commission=commission,
-        )
-        self._fills.append(fill)
-        self._publish(fill)
+        self._late.append(_Late(self.faults.random.randint(0, LATE_BY_REQUESTS), arrive))
 
-    def _expire(self, *times_in_force: TimeInForce) -> None:
-        for order in [o for o in self._orders.values() if o.status.is_open and o.terms.time_in_force in times_in_force]:
-            self._end(order, BrokerStatus.EXPIRED, ExecKind.EXPIRED)
-
-    def _end(self, order: BrokerOrderState, status: BrokerStatus, kind: ExecKind) -> None:
-        ended = replace(order, status=status, updated_at=self.now)
-        self._orders[order.client_order_id] = ended
-        self._publish(self._report(ended, kind))
-
-    def _report(self, order: BrokerOrderState, kind: ExecKind, text: str = "") -> ExecutionReport:
-        return ExecutionReport(
-            kind=kind,
-            client_order_id=order.client_order_id,
-            broker_order_id=order.broker_order_id,
-            symbol=order.symbol,
-            side=order.side,
-            at=self.now,
-            cum_qty=order.cum_qty,
-            text=text,
-        )
-
-    def _refusal(self, order: BrokerOrder, reason: str) -> ExecutionReport:
-        blank = ExecutionReport(ExecKind.REJECTED, order.client_order_id, "", order.symbol, order.side, self.now)
-        return replace(blank, text=reason)
-
-    # -- faults -------------------------------------------------------------------------------------------------------
-
-    def _strikes(self, fault: Fault) -> bool:
-        if self._planned[fault] > 0:
-            self._planned[fault] -= 1
-            return True
-        rate = self._rates.get(fault, 0.0)
-        return rate > 0 and self._random.random() < rate
-
-    def _publish(self, report: ExecutionReport) -> None:
-        for listener in self._listeners:
-            if self._strikes(Fault.LOST_REPORT):
-                continue
-            if listener.held is None and self._strikes(Fault.REORDERED_REPORT):
-                listener.held = report
-                continue
-            listener.inbox.put_nowait(report)
-            if self._strikes(Fault.DUPLICATE_REPORT):
-                listener.inbox.put_nowait(report)
-            self._release(listener)
-
-    def _release(self, listener: _Listener) -> None:
-        if listener.held is not None:
-            listener.inbox.put_nowait(listener.held)
-            listener.held = None
-
-
-_KIND_OF_STATUS = {
-    BrokerStatus.CANCELED: ExecKind.CANCELED,
-    BrokerStatus.EXPIRED: ExecKind.EXPIRED,
-}
-
-
-def _accepts(order: BrokerOrderState, price: Decimal) -> bool:
-    if order.terms.limit_price is None:
-        return True
-    return price <= order.terms.limit_price if order.side is Side.BUY else price >= order.terms.limit_price
+    def _arrivals(self) -> None:
+        """Another request arrives: late ones that were to come before it do."""
+        for late in self._late:
+            late.requests -= 1
+        due = [late for late in self._late if late.requests < 0]
+        self._late = [late for late in self._late if late.requests >= 0]
+        for late in due:
+            late.arrive()

@@ -10,9 +10,10 @@ import pytest
 
 from execution_daemon.brokers.alpaca import FILLS_PAGE, AlpacaBroker
 from execution_daemon.brokers.port import BrokerUnclear, Side
-from tests.execution_daemon.brokers.conformance import BrokerConformance, Ear, Venue
+from tests.execution_daemon.brokers.conformance import BrokerConformance
+from tests.execution_daemon.brokers.venue import Day, Ear, Venue
 
-SESSION = "2013-02-20"  # MSFT opened at 28.13 on a volume of 44,110,200
+SESSION = "2013-02-20"  # of MSFT: 44,110,200 shares
 CASH = Decimal("1000000000.00")
 
 
@@ -46,10 +47,16 @@ async def venue(paper_exchange, calendar):
     yield Venue(
         broker=broker,
         symbol="MSFT",
-        open_price=Decimal("28.13"),
+        day=Day(
+            open_at=session.open_at,
+            close_at=session.close_at,
+            open=Decimal("28.13"),
+            high=Decimal("28.2"),
+            low=Decimal("27.83"),
+            close=Decimal("27.87"),
+        ),
         cap=Decimal(4_411_020),
         cash=CASH,
-        open_at=session.open_at,
         open_market=open_market,
         close_market=close_market,
         disconnect=disconnect,

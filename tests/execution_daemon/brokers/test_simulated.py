@@ -4,45 +4,76 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
 from execution_daemon.brokers.port import BrokerUnclear, Connected, ExecKind
 from execution_daemon.brokers.simulated import EPOCH, Fault, SimulatedBroker
-from tests.execution_daemon.brokers.conformance import DAY, BrokerConformance, Ear, Venue
+from tests.execution_daemon.brokers.conformance import AdjustmentConformance, BrokerConformance, BustConformance
+from tests.execution_daemon.brokers.venue import DAY, Day, Ear, Venue
 
 OPEN_AT = EPOCH + timedelta(minutes=30)
 CASH = Decimal("1000000.00")
+SESSION = Day(
+    open_at=OPEN_AT,
+    close_at=OPEN_AT + timedelta(hours=6, minutes=30),
+    open=Decimal("28.13"),
+    high=Decimal("28.20"),
+    low=Decimal("27.83"),
+    close=Decimal("27.87"),
+)
 
 
 def make_venue(**options: object) -> Venue:
-    broker = SimulatedBroker({"MSFT": Decimal("28.13")}, CASH, volume_cap=Decimal(5000), **options)  # type: ignore[arg-type]
+    broker = SimulatedBroker(
+        {"MSFT": SESSION.open},
+        CASH,
+        volume_cap=Decimal(5000),
+        takes_fractions=True,
+        **options,  # type: ignore[arg-type]
+    )
 
     async def open_market() -> None:
-        broker.now = OPEN_AT
+        broker.now = SESSION.open_at
         broker.open_market()
 
     async def close_market() -> None:
-        broker.now = OPEN_AT + timedelta(hours=6, minutes=30)
+        broker.now = SESSION.close_at
+        for price in (SESSION.high, SESSION.low, SESSION.close):
+            broker.trade("MSFT", price)
         broker.close_market()
 
     async def disconnect() -> None:
         broker.disconnect()
 
+    async def bust(exec_id: str) -> None:
+        broker.bust(exec_id)
+
+    async def correct(exec_id: str, price: Decimal) -> None:
+        broker.correct(exec_id, price)
+
+    async def adjust() -> None:
+        broker.pay_dividend("MSFT", Decimal("1.00"))
+        broker.now += timedelta(hours=1)
+        broker.split("MSFT", Fraction(2))
+
     return Venue(
         broker=broker,
         symbol="MSFT",
-        open_price=Decimal("28.13"),
+        day=SESSION,
         cap=Decimal(5000),
         cash=CASH,
-        open_at=OPEN_AT,
         open_market=open_market,
         close_market=close_market,
         disconnect=disconnect,
+        bust=bust,
+        correct=correct,
+        adjust=adjust,
     )
 
 
-class TestSimulated(BrokerConformance):
+class TestSimulated(BrokerConformance, BustConformance, AdjustmentConformance):
     @pytest.fixture
     def venue(self):
         return make_venue()

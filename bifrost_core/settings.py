@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -150,6 +150,9 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=2.0, gt=0, description="The daemon's safety-net poll behind the doorbell.")
     reconcile_seconds: float = Field(default=30.0, gt=0)
     lease_seconds: float = Field(default=10.0, gt=0)
+    deadman_seconds: float = Field(
+        default=30.0, gt=0, description="A lease not renewed for so long makes the dead-man switch halt and cancel."
+    )
 
     dagster_port: int = Field(default=3000, ge=1, le=65535, description="Dagster webserver.")
     streamlit_port: int = Field(default=8501, ge=1, le=65535, description="Streamlit app.")
@@ -193,6 +196,13 @@ class Settings(BaseSettings):
     @classmethod
     def _iso_date(cls, day: str) -> str:
         return date.fromisoformat(day).isoformat()
+
+    @field_validator("deadman_seconds")
+    @classmethod
+    def _standby_comes_first(cls, seconds: float, info: ValidationInfo) -> float:
+        if seconds <= info.data.get("lease_seconds", 0.0):
+            raise ValueError("must be more than lease_seconds, so that a standby can take over first")
+        return seconds
 
     @field_validator("database_url")
     @classmethod

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bifrost_core.errors import WarehouseError
 from bifrost_core.settings import Settings
-from bifrost_core.warehouse import databases
+from bifrost_core.warehouse import databases, tokens
 from bifrost_core.warehouse.connect import Database, Role, connect, is_missing_database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -71,6 +71,7 @@ def upgrade(settings: Settings) -> Upgraded:
             databases.ensure_all(settings, connection)
             _run_alembic(settings)
         databases.ensure_passwords(settings, connection)
+        tokens.register_local(settings)
     return Upgraded(before, head())
 
 

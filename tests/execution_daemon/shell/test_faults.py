@@ -111,7 +111,7 @@ async def test_a_refusal_is_proof(floor):
     floor.broker.prices.pop("MSFT")
     async with floor.trading() as daemon:
         floor.broker.set_price("MSFT", Decimal(CLOSES["MSFT"]))
-        floor.broker._cash = Decimal(1000)  # the broker lends less than we believe
+        floor.broker.cash = Decimal(1000)  # the broker lends less than we believe
         await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
         assert floor.read("select ord_status from trading.orders") == [("rejected",)]
         assert floor.read("select text from trading.order_events where kind = 'rejected'")[0][0].startswith(
@@ -138,7 +138,7 @@ async def test_no_order_before_the_first_clean_reconciliation(floor):
     """A book that differs at the start must not be traded on."""
     async with floor.trading():
         pass
-    floor.broker._cash -= Decimal("0.01")
+    floor.broker.cash -= Decimal("0.01")
     floor.daemon = Daemon(floor.settings, floor.broker)
     task = asyncio.create_task(floor.daemon.run())
     try:
@@ -147,7 +147,7 @@ async def test_no_order_before_the_first_clean_reconciliation(floor):
         await floor.daemon.wake()
         assert floor.read("select count(*) from trading.batch_intake") == [(0,)]
         assert floor.broker.accepted == []
-        floor.broker._cash += Decimal("0.01")
+        floor.broker.cash += Decimal("0.01")
         await floor.until(floor.is_worked(batch), task)
         assert floor.daemon.condition == "ready"
     finally:

@@ -1,0 +1,8 @@
+"""Every way in which the campaign breaks things. A module here adds its scenarios by being imported."""
+
+from __future__ import annotations
+
+from benchmarks.chaos.scenarios import database, failpoints, faults, leaders, limits, network, timing
+from benchmarks.chaos.scenarios.scenario import SCENARIOS, Scenario
+
+__all__ = ["SCENARIOS", "Scenario", "database", "failpoints", "faults", "leaders", "limits", "network", "timing"]

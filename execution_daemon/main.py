@@ -77,9 +77,9 @@ def _failpoint() -> Reached:
 async def serve_with(settings: Settings, broker: Broker, listener: socket.socket, reached: Reached = none_set) -> None:
     """The daemon against `broker`, its control plane on `listener`."""
     daemon = Daemon(settings, broker, reached)
-    app = create_app(daemon, settings.secrets.daemon_token)
+    app = create_app(daemon, settings)
     server = _Server(
-        uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, timeout_graceful_shutdown=2)
+        uvicorn.Config(app, log_level="warning", lifespan="on", access_log=False, timeout_graceful_shutdown=2)
     )
     try:
         async with asyncio.TaskGroup() as group:

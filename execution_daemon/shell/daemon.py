@@ -282,24 +282,6 @@ class Daemon:
         statuses = [order.status for order in book.open_orders()]
         return {"open_orders": len(statuses), "unknown_orders": statuses.count(OrdStatus.UNKNOWN)}
 
-    async def metrics_text(self) -> str:
-        """Counters since the start and what is true now, for Prometheus."""
-        gauges = {"bifrost_ready": float(self.is_ready)}
-        if self._parts is not None:
-            counts = self._order_counts(self._parts.keeper.book)
-            last = await self._parts.store.last_reconciliation()
-            gauges |= {
-                "bifrost_lease_epoch": self._parts.store.epoch,
-                "bifrost_open_orders": counts["open_orders"],
-                "bifrost_unknown_orders": counts["unknown_orders"],
-                "bifrost_blocked_symbols": len(self._parts.keeper.book.blocked),
-                "bifrost_pending_batches": await self._parts.store.pending_batches(),
-            }
-            if last is not None:
-                gauges["bifrost_last_reconciliation_clean"] = float(last["is_clean"])
-                gauges["bifrost_last_reconciliation_timestamp_seconds"] = last["event_at"].timestamp()
-        return self.metrics.text(gauges)
-
 
 class _Parts:
     """What works on the loaded book, wired together."""

@@ -19,6 +19,11 @@ class Inbox:
     def __init__(self, jobs_max: int = JOBS_MAX) -> None:
         self._jobs: asyncio.Queue[Job] = asyncio.Queue(jobs_max)
 
+    @property
+    def depth(self) -> int:
+        """How many jobs wait."""
+        return self._jobs.qsize()
+
     async def put(self, job: Job) -> None:
         """Have `job` run in its turn; waits while the inbox is full."""
         await self._jobs.put(job)

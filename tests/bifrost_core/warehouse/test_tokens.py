@@ -39,7 +39,8 @@ def test_expired_and_revoked_tokens_stand_for_nobody(settings):
     standing = {one.name: one.standing(datetime.now(UTC)) for one in tokens.listed(settings)}
     assert standing == {"local": "in force", "old": "expired", "gone": "revoked"}
     with connect(settings, Role.READER) as connection:
-        rows = connection.execute("select payload->>'change', payload->>'name' from audit.chain order by seq").fetchall()
+        changes = "select payload->>'change', payload->>'name' from audit.chain order by seq"
+        rows = connection.execute(changes).fetchall()
     assert rows[-3:] == [("created", "old"), ("created", "gone"), ("revoked", "gone")]
 
 

@@ -2,57 +2,88 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import json
 
-import httpx
 import pytest
 
-from execution_daemon.api.app import create_app
-from execution_daemon.brokers.simulated import EPOCH, SimulatedBroker
-from execution_daemon.shell.daemon import Daemon
+from bifrost_core.warehouse import tokens
+from bifrost_core.warehouse.tokens import Scope
+from execution_daemon.brokers.simulated import EPOCH
+from tests.execution_daemon.api.conftest import PROBLEM, key
 
-TOKEN = "a-token"
-PROBLEM = "application/problem+json"
-
-
-@pytest.fixture
-async def client(settings):
-    """The API of a daemon that is not started."""
-    daemon = Daemon(settings, SimulatedBroker({}, Decimal(1000)))
-    transport = httpx.ASGITransport(create_app(daemon, TOKEN), raise_app_exceptions=False)
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://daemon", headers=headers) as one:
-        yield one
+READS = ("/ready", "/state", "/metrics", "/orders", "/orders/x", "/fills", "/positions", "/limits", "/decisions")
+COMMANDS = {
+    "/orders": Scope.TRADE, "/orders/x/cancel": Scope.TRADE, "/orders/x/amend": Scope.TRADE, "/halt": Scope.TRADE,
+    "/cancel-all": Scope.TRADE, "/flatten": Scope.TRADE, "/reconcile": Scope.TRADE, "/wake": Scope.TRADE,
+    "/resume": Scope.RISK, "/approve": Scope.RISK, "/apply": Scope.RISK, "/unblock": Scope.RISK,
+    "/batches/6f9619ff-8b86-5d01-b42d-00cf4fc964ff/release": Scope.RISK, "/tokens/x/revoke": Scope.ADMIN,
+}  # fmt: skip
+ROUTES = {("GET", path): Scope.READ for path in READS} | {("POST", path): scope for path, scope in COMMANDS.items()}
+ROUTES |= {("GET", "/tokens"): Scope.ADMIN}
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/ready"), ("GET", "/state"), ("GET", "/metrics"), ("POST", "/kill-switch"), ("POST", "/reconcile"),
-     ("POST", "/wake"), ("POST", "/unblock")],
-)  # fmt: skip
-@pytest.mark.parametrize("given", ["", "Bearer ", "Bearer wrong", TOKEN, f"bearer {TOKEN}x", "Bearer ünicode"])
-async def test_everything_but_health_wants_the_token(client, method, path, given):
+def test_every_route_is_here(app):
+    """A route that is added is guarded, or nobody notices."""
+    routes = {(method, path) for path, item in app.openapi()["paths"].items() for method in item}
+    assert len(routes) - 1 == len(ROUTES)  # all but /health
+
+
+@pytest.mark.parametrize("given", ["", "Bearer ", "Bearer wrong", "bft_x", "Basic abc", "Bearer ünicode"])
+async def test_everything_but_health_wants_a_token(client, given):
     """Anybody on the machine could halt or wake the daemon."""
-    answer = await client.request(method, path, headers={"Authorization": given.encode()})
-    assert answer.status_code == 401
-    assert answer.headers["content-type"] == PROBLEM
-    assert answer.headers["www-authenticate"] == "Bearer"
+    for method, path in ROUTES:
+        answer = await client.request(method, path, headers={"Authorization": given.encode(), **key()}, json={})
+        assert (answer.status_code, answer.headers["content-type"]) == (401, PROBLEM), path
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.json()["type"] == "urn:bifrost:problem:unauthenticated"
 
 
-async def test_health_is_open(client):
-    """A supervisor has no token."""
-    answer = await client.get("/health", headers={"Authorization": ""})
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+@pytest.mark.parametrize("scope", list(Scope))
+async def test_a_token_does_what_its_scopes_say_and_no_more(client, token, scope):
+    """The reader of a dashboard could trade."""
+    mine = token("anna", scope)
+    for (method, path), wanted in ROUTES.items():
+        answer = await client.request(method, path, headers={**mine, **key()}, json={"x": 1})
+        if wanted is not scope:
+            assert (answer.status_code, answer.json()["type"]) == (403, "urn:bifrost:problem:scope-missing"), path
+            assert wanted in answer.json()["detail"]
+        else:
+            assert answer.status_code not in (401, 403, 500), path
+
+
+async def test_a_token_that_is_revoked_opens_nothing(client, token, settings):
+    """Who has left could go on for as long as the daemon runs."""
+    mine = token("anna", Scope.READ)
+    assert (await client.get("/orders", headers=mine)).status_code == 200
+    tokens.revoke(settings, "anna", "root")
+    assert (await client.get("/orders", headers=mine)).status_code == 401
+
+
+async def test_administrators_see_and_revoke_tokens(client, token):
+    """A lost token has to be taken away from where one is, by somebody with a name."""
+    root, anna = token("root", Scope.ADMIN), token("anna", Scope.READ)
+    names = [one["name"] for one in (await client.get("/tokens", headers=root)).json()["items"]]
+    assert names == ["anna", "root", "local"]
+    answer = await client.post("/tokens/anna/revoke", headers={**root, **key()})
+    assert answer.json() == {"name": "anna", "actor": "root"}
+    assert (await client.get("/orders", headers=anna)).status_code == 401
+    assert (await client.post("/tokens/anna/revoke", headers={**root, **key()})).status_code == 404
+
+
+async def test_health_and_the_schema_are_open(client):
+    """A supervisor has no token; the schema holds nothing that is not in the source."""
+    for path in ("/health", "/openapi.json"):
+        assert (await client.get(path, headers={"Authorization": ""})).status_code == 200
 
 
 async def test_before_it_is_ready_it_says_so(client):
     """A driver that sends work too early would wait for nothing."""
-    assert (await client.get("/ready")).status_code == 503
+    assert (await client.get("/ready")).json()["type"] == "urn:bifrost:problem:not-ready"
     state = (await client.get("/state")).json()
     assert (state["state"], state["epoch"], state["last_reconciliation"]) == ("starting", 0, None)
     answer = await client.post("/reconcile")
     assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
-    assert (await client.post("/wake")).json() == {"market_time": EPOCH.isoformat()}
+    assert (await client.post("/wake")).json() == {"market_time": EPOCH.isoformat().replace("+00:00", "Z")}
     assert "bifrost_ready 0.0" in (await client.get("/metrics")).text
 
 
@@ -60,20 +91,46 @@ async def test_before_it_is_ready_it_says_so(client):
     "body",
     [
         {},
-        {"scope": "everything", "key": "*", "engaged": True, "reason": "x"},
-        {"scope": "global", "key": "AAPL", "engaged": True, "reason": "x"},
-        {"scope": "symbol", "key": "*", "engaged": True, "reason": "x"},
-        {"scope": "global", "engaged": True, "reason": ""},
+        {"scope": "everything", "key": "*", "reason": "x"},
+        {"scope": "global", "key": "AAPL", "reason": "x"},
+        {"scope": "symbol", "key": "*", "reason": "x"},
+        {"scope": "global", "reason": ""},
+        {"scope": "global", "reason": "nul\0"},
+        {"scope": "global", "reason": "x", "\ud800": 1},
     ],
 )
-async def test_a_bad_kill_switch_is_refused_with_its_fault(client, body):
+async def test_a_bad_switch_is_refused_with_its_fault(client, body):
     """A switch that stops nothing because of a typo must not answer 200."""
-    answer = await client.post("/kill-switch", json=body)
+    answer = await client.post("/halt", content=json.dumps(body), headers=key() | {"Content-Type": "application/json"})
     assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM)
     assert answer.json()["detail"]
 
 
-async def test_an_unknown_path_is_a_problem_too(client):
+async def test_a_command_without_a_key_is_refused(client):
+    """It could not be repeated after a lost answer."""
+    answer = await client.post("/halt", json={"scope": "global", "reason": "x"})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "header.Idempotency-Key: Field required")
+
+
+async def test_a_body_without_end_is_not_read(client):
+    """One request could fill the memory of the process that trades."""
+    huge = b'{"reason": "' + b"x" * 70_000 + b'"}'
+
+    async def chunks():
+        yield huge[:35_000]
+        yield huge[35_000:]
+
+    for content in (huge, chunks()):
+        answer = await client.post("/halt", content=content, headers=key())
+        assert (answer.status_code, answer.json()["type"]) == (413, "urn:bifrost:problem:too-large")
+
+
+async def test_unknown_paths_and_methods_are_problems_too(client):
     """One error shape."""
-    answer = await client.get("/nothing")
-    assert (answer.status_code, answer.json()["status"]) == (404, 404)
+    for method, path, status in (("GET", "/nothing", 404), ("DELETE", "/state", 405)):
+        answer = await client.request(method, path)
+        assert (answer.status_code, answer.json()["status"], answer.headers["content-type"]) == (
+            status,
+            status,
+            PROBLEM,
+        )

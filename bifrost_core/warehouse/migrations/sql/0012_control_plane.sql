@@ -42,7 +42,7 @@ begin
         return;
     end if;
     update trading.api_tokens set revoked_at = clock_timestamp() where name = 'local' and revoked_at is null;
-    perform trading.create_token_v1('local', p_hash, array['read', 'trade', 'risk'], null, 'migration');
+    perform trading.create_token_v1('local'::text, p_hash, array['read', 'trade', 'risk'], null, 'migration'::text);
 end $$;
 comment on function trading.set_local_token_v1 is 'Registers the token in this installation''s secrets, and revokes an older one. What was revoked stays so.';
 

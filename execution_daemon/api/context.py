@@ -1,0 +1,44 @@
+"""What every route works on, held by the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from bifrost_core.settings import Settings
+from execution_daemon.api.feed import Feed
+from execution_daemon.api.once import Once
+from execution_daemon.api.ports import Commands
+from execution_daemon.api.problems import Kind, ProblemError
+from execution_daemon.api.warehouse import Warehouse
+from execution_daemon.shell.daemon import Daemon
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The daemon, and the control plane's own way to the warehouse."""
+
+    daemon: Daemon
+    settings: Settings
+    warehouse: Warehouse
+    once: Once
+    feed: Feed
+
+    @property
+    def commands(self) -> Commands:
+        """What the daemon does for people."""
+        return self.daemon.commands
+
+    async def ensure_order(self, client_order_id: str) -> None:
+        """Raise ProblemError where the account has no such order."""
+        params = {"account": self.settings.account, "client_order_id": client_order_id}
+        if await self.warehouse.row("order", params) is None:
+            raise ProblemError(Kind.NOT_FOUND, f"no order {client_order_id} of account {self.settings.account}")
+
+
+def context_of(connection: HTTPConnection) -> Context:
+    """The dependency that gives a route its context."""
+    context = connection.app.state.context
+    assert isinstance(context, Context)
+    return context

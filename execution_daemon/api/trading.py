@@ -1,0 +1,49 @@
+"""Orders by hand: they meet the same risk controls as any other."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Response
+
+from execution_daemon.api.bodies import AllDecided, Amend, Because, Canceling, NewOrder
+from execution_daemon.api.calls import COMMAND, Command, Here, Trader
+from execution_daemon.api.fields import ORDER_ID
+
+router = APIRouter(tags=["orders"])
+OrderId = Annotated[str, Path(pattern=ORDER_ID)]
+
+
+@router.post("/orders", responses=COMMAND, response_model=AllDecided)
+async def submit(here: Here, caller: Trader, once: Command, body: NewOrder) -> Response:
+    """Decide on an order and its legs, and send what is accepted."""
+
+    async def work(command_id: UUID) -> AllDecided:
+        return AllDecided.of(await here.commands.submit(body.request(), caller.name, command_id))
+
+    return await once.run(caller, body, work)
+
+
+@router.post("/orders/{client_order_id}/cancel", responses=COMMAND, response_model=Canceling)
+async def cancel(here: Here, caller: Trader, once: Command, client_order_id: OrderId, body: Because) -> Response:
+    """Ask the broker to cancel the order."""
+
+    async def work(_id: UUID) -> Canceling:
+        await here.ensure_order(client_order_id)
+        await here.commands.cancel(client_order_id, caller.name, body.reason)
+        return Canceling(client_order_ids=[client_order_id])
+
+    return await once.run(caller, body, work)
+
+
+@router.post("/orders/{client_order_id}/amend", responses=COMMAND, response_model=AllDecided)
+async def amend(here: Here, caller: Trader, once: Command, client_order_id: OrderId, body: Amend) -> Response:
+    """Cancel the order, and replace it by one with other terms for what it leaves."""
+
+    async def work(command_id: UUID) -> AllDecided:
+        await here.ensure_order(client_order_id)
+        changed = (body.qty, body.limit_price, body.stop_price)
+        return AllDecided.of(await here.commands.amend(client_order_id, *changed, caller.name, command_id))
+
+    return await once.run(caller, body, work)

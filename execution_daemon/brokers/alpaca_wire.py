@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import LIMITED, TRAILING, TRIGGERED
 from execution_daemon.brokers.port import (
     BrokerAccount,
     BrokerOrder,
@@ -23,6 +24,7 @@ from execution_daemon.brokers.port import (
     Side,
     Terms,
     TimeInForce,
+    Tradability,
 )
 
 Read = TypeVar("Read")
@@ -60,7 +62,24 @@ EVENTS = {
     "expired": ExecKind.EXPIRED,
     "rejected": ExecKind.REJECTED,
     "done_for_day": ExecKind.DONE_FOR_DAY,
+    "trade_bust": ExecKind.TRADE_CANCEL,
+    "trade_correct": ExecKind.TRADE_CORRECT,
 }
+
+EXECUTIONS = {
+    "fill": ExecKind.TRADE,
+    "partial_fill": ExecKind.TRADE,
+    "trade_bust": ExecKind.TRADE_CANCEL,
+    "trade_correct": ExecKind.TRADE_CORRECT,
+}
+
+EXECUTED = {ExecKind.TRADE, ExecKind.TRADE_CORRECT}
+RESTATED = {ExecKind.TRADE_CANCEL, ExecKind.TRADE_CORRECT}
+
+ID_LENGTH_MAX = 48
+ALPACA_RESTING = {OrdType.STOP, OrdType.STOP_LIMIT, OrdType.TRAILING_STOP}
+ALPACA_TYPES = {OrdType.MARKET, OrdType.LIMIT} | ALPACA_RESTING
+UNTOLD = {"accepted", "accepted_for_bidding", "pending_new", "held"}
 
 _KIND_OF_STATUS = {
     BrokerStatus.PENDING_NEW: ExecKind.PENDING_NEW,
@@ -84,36 +103,92 @@ def reading(what: str, make: Callable[[], Read]) -> Read:
         raise BrokerUnclear(f"the broker's {what} cannot be read: {type(error).__name__} {error}") from error
 
 
+def objection(order: BrokerOrder, has_extensions: bool) -> str:
+    """Why Alpaca cannot be sent this order; empty if it can. `has_extensions`: the paper exchange takes every type."""
+    terms = order.terms
+    if not 0 < len(order.client_order_id) <= ID_LENGTH_MAX:
+        return f"the id must have 1 to {ID_LENGTH_MAX} characters"
+    if not order.qty.is_finite() or order.qty <= 0:
+        return f"the quantity is {order.qty}"
+    if reason := terms.objection():
+        return reason
+    if has_extensions:
+        return ""
+    if terms.order_type not in ALPACA_TYPES:
+        return f"Alpaca takes no {terms.order_type} orders"
+    if terms.order_type in ALPACA_RESTING and terms.time_in_force not in {TimeInForce.DAY, TimeInForce.GTC}:
+        return f"Alpaca takes {terms.order_type} orders for the day or until canceled, not {terms.time_in_force}"
+    if terms.post_only or terms.reduce_only:
+        return "Alpaca takes no post-only or reduce-only orders"
+    return ""
+
+
 def order_request(order: BrokerOrder) -> dict[str, Any]:
-    """The body of POST /v2/orders."""
-    body = {
+    """The body of POST /v2/orders; the paper exchange's extensions are named only where they are used."""
+    terms = order.terms
+    prices = {
+        "limit_price": terms.limit_price,
+        "stop_price": terms.stop_price,
+        "trail_price": terms.trail_offset,
+        "limit_offset": terms.limit_offset,
+    }
+    return {
         "client_order_id": order.client_order_id,
         "symbol": order.symbol,
         "side": order.side.value,
-        "type": order.terms.order_type.value,
-        "time_in_force": order.terms.time_in_force.value,
+        "type": terms.order_type.value,
+        "time_in_force": terms.time_in_force.value,
         "qty": format(order.qty, "f"),
+        **{name: format(price, "f") for name, price in prices.items() if price is not None},
+        **{name: True for name in ("post_only", "reduce_only") if getattr(terms, name)},
     }
-    return body if order.terms.limit_price is None else body | {"limit_price": format(order.terms.limit_price, "f")}
 
 
 def order_state(fields: Fields) -> BrokerOrderState:
     """An order object."""
     return BrokerOrderState(
-        client_order_id=_text(fields["client_order_id"]),
-        broker_order_id=_text(fields["id"]),
-        symbol=_text(fields["symbol"]),
+        client_order_id=text_of(fields["client_order_id"]),
+        broker_order_id=text_of(fields["id"]),
+        symbol=text_of(fields["symbol"]),
         side=_side(fields["side"]),
-        qty=_decimal(fields["qty"]),
-        terms=Terms(
-            OrdType(fields["type"]), TimeInForce(fields["time_in_force"]), _optional(fields.get("limit_price"))
-        ),
+        qty=decimal_of(fields["qty"]),
+        terms=_terms(fields),
         status=_status(fields),
-        cum_qty=_decimal(fields["filled_qty"]),
+        cum_qty=decimal_of(fields["filled_qty"]),
         avg_px=_optional(fields.get("filled_avg_price")),
-        submitted_at=_time(fields["submitted_at"]),
-        updated_at=_time(fields.get("updated_at") or fields["submitted_at"]),
+        submitted_at=time_of(fields["submitted_at"]),
+        updated_at=time_of(fields.get("updated_at") or fields["submitted_at"]),
     )
+
+
+def _terms(fields: Fields) -> Terms:
+    """What was asked for: prices that the broker works out itself, as a trailing stop's present stop, are left out."""
+    kind = OrdType(fields["type"])
+    return Terms(
+        order_type=kind,
+        time_in_force=TimeInForce(fields["time_in_force"]),
+        limit_price=_optional(fields.get("limit_price")) if kind in LIMITED else None,
+        stop_price=_optional(fields.get("stop_price")) if kind in TRIGGERED else None,
+        trail_offset=_trail(fields) if kind in TRAILING else None,
+        limit_offset=_optional(fields.get("limit_offset")),
+        post_only=fields.get("post_only") is True,
+        reduce_only=fields.get("reduce_only") is True,
+    )
+
+
+def _trail(fields: Fields) -> Decimal:
+    """The offset in USD; an order made elsewhere may trail by a percentage of its high-water mark."""
+    offset = _optional(fields.get("trail_price"))
+    return offset if offset is not None else decimal_of(fields["hwm"]) * decimal_of(fields["trail_percent"]) / 100
+
+
+def told_ids(rows: Any) -> set[str]:
+    """Of a list of the newest order or execution, the ids that the stream must have told.
+
+    Alpaca tells of an order once it is routed, which for one that waits for the opening may be hours later.
+    """
+    told = [row for row in rows if row.get("status") not in UNTOLD]
+    return {text_of(row["id"]).rpartition("::")[2] for row in told}
 
 
 def report_of(state: BrokerOrderState) -> ExecutionReport:
@@ -131,84 +206,109 @@ def report_of(state: BrokerOrderState) -> ExecutionReport:
 
 def trade_update(data: Fields) -> ExecutionReport | None:
     """A message of the `trade_updates` stream; None for events that say nothing about the order's life."""
-    kind = EVENTS.get(_text(data["event"]))
+    kind = EVENTS.get(text_of(data["event"]))
     if kind is None:
         return None
     order = data["order"]
-    is_trade = kind is ExecKind.TRADE
+    is_execution = kind in EXECUTED
     return ExecutionReport(
         kind=kind,
-        client_order_id=_text(order["client_order_id"]),
-        broker_order_id=_text(order["id"]),
-        symbol=_text(order["symbol"]),
+        client_order_id=text_of(order["client_order_id"]),
+        broker_order_id=text_of(order["id"]),
+        symbol=text_of(order["symbol"]),
         side=_side(order["side"]),
-        at=_time(data.get("timestamp") or order["updated_at"]),
-        exec_id=_text(data["execution_id"]) if is_trade else "",
-        last_qty=_decimal(data["qty"]) if is_trade else ZERO,
-        last_px=_decimal(data["price"]) if is_trade else ZERO,
-        cum_qty=_decimal(order.get("filled_qty") or 0),
-        commission=_decimal(data.get("commission") or 0),
+        at=time_of(data.get("timestamp") or order["updated_at"]),
+        exec_id=text_of(data["execution_id"]) if kind in EXECUTED | RESTATED else "",
+        last_qty=decimal_of(data["qty"]) if is_execution else ZERO,
+        last_px=decimal_of(data["price"]) if is_execution else ZERO,
+        cum_qty=decimal_of(order.get("filled_qty") or 0),
+        commission=decimal_of(data.get("commission") or 0) if is_execution else ZERO,
+        exec_ref_id=text_of(data["previous_execution_id"]) if kind in RESTATED else "",
     )
 
 
 def fill(fields: Fields, client_order_id: str) -> ExecutionReport:
     """A FILL activity. The execution id is the part of the activity's id after `::`."""
+    kind = EXECUTIONS[text_of(fields["type"])]
+    is_execution = kind in EXECUTED
     return ExecutionReport(
-        kind=ExecKind.TRADE,
+        kind=kind,
         client_order_id=client_order_id,
-        broker_order_id=_text(fields["order_id"]),
-        symbol=_text(fields["symbol"]),
+        broker_order_id=text_of(fields["order_id"]),
+        symbol=text_of(fields["symbol"]),
         side=_side(fields["side"]),
-        at=_time(fields["transaction_time"]),
-        exec_id=_text(fields["id"]).rpartition("::")[2],
-        last_qty=_decimal(fields["qty"]),
-        last_px=_decimal(fields["price"]),
-        cum_qty=_decimal(fields["cum_qty"]),
-        commission=_decimal(fields.get("commission") or 0),
+        at=time_of(fields["transaction_time"]),
+        exec_id=text_of(fields["id"]).rpartition("::")[2],
+        last_qty=decimal_of(fields["qty"]) if is_execution else ZERO,
+        last_px=decimal_of(fields["price"]) if is_execution else ZERO,
+        cum_qty=decimal_of(fields["cum_qty"]),
+        commission=decimal_of(fields.get("commission") or 0) if is_execution else ZERO,
+        exec_ref_id=text_of(fields["previous_execution_id"]) if kind in RESTATED else "",
     )
 
 
 def position(fields: Fields) -> BrokerPosition:
     """A position object; Alpaca signs short quantities, but `side` is what decides."""
-    qty = abs(_decimal(fields["qty"]))
+    qty = abs(decimal_of(fields["qty"]))
     signed = -qty if fields["side"] == "short" else qty
-    return BrokerPosition(_text(fields["symbol"]), signed, _decimal(fields["avg_entry_price"]))
+    return BrokerPosition(text_of(fields["symbol"]), signed, decimal_of(fields["avg_entry_price"]))
 
 
 def account(fields: Fields) -> BrokerAccount:
     """The account object."""
-    return BrokerAccount(*(_decimal(fields[name]) for name in ("cash", "equity", "buying_power")))
+    return BrokerAccount(*(decimal_of(fields[name]) for name in ("cash", "equity", "buying_power")))
 
 
-def last_trades(fields: Fields) -> dict[str, LastTrade]:
-    """The answer of the latest-trades endpoint."""
-    return {symbol: LastTrade(_decimal(t["p"]), _time(t["t"])) for symbol, t in fields["trades"].items()}
+def last_trades(trades: Fields, quotes: Fields) -> dict[str, LastTrade]:
+    """The answers of the latest-trades and latest-quotes endpoints; Alpaca writes 0 for a side that is not quoted."""
+    found = {}
+    for symbol, trade in trades["trades"].items():
+        quote = quotes["quotes"].get(symbol, {})
+        bid, ask = (decimal_of(quote.get(name) or 0) or None for name in ("bp", "ap"))
+        found[symbol] = LastTrade(decimal_of(trade["p"]), time_of(trade["t"]), bid, ask)
+    return found
+
+
+def asset(fields: Fields) -> Tradability:
+    """An asset object; the paper exchange adds what Alpaca does not say of halts, Rule 201 and shares to borrow."""
+    return Tradability(
+        symbol=text_of(fields["symbol"]),
+        is_tradable=fields["tradable"] is True and fields["status"] == "active",
+        is_halted=fields.get("halted") is True,
+        is_shortable=fields["shortable"] is True and fields.get("easy_to_borrow") is not False,
+        is_fractionable=fields["fractionable"] is True,
+        is_short_restricted=fields.get("short_sale_restricted") is True,
+        available_to_short=_optional(fields.get("available_to_short")),
+    )
 
 
 def clock(fields: Fields) -> datetime:
     """The clock object's time."""
-    return _time(fields["timestamp"])
+    return time_of(fields["timestamp"])
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """`value`, if it is text that is not empty."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"expected text, got {value!r}")
     return value
 
 
-def _decimal(value: Any) -> Decimal:
-    number = Decimal(value if isinstance(value, str | int | Decimal) else _text(value))
+def decimal_of(value: Any) -> Decimal:
+    """An exact, finite number, written as text or as a JSON number."""
+    number = Decimal(value if isinstance(value, str | int | Decimal) else text_of(value))
     if not number.is_finite():
         raise ValueError(f"{value!r} is no number")
     return number
 
 
 def _optional(value: Any) -> Decimal | None:
-    return None if value is None else _decimal(value)
+    return None if value is None else decimal_of(value)
 
 
-def _time(value: Any) -> datetime:
-    at = datetime.fromisoformat(_microseconds(_text(value)))
+def time_of(value: Any) -> datetime:
+    """A time with its offset, as UTC."""
+    at = datetime.fromisoformat(_microseconds(text_of(value)))
     if at.tzinfo is None:
         raise ValueError(f"{value!r} has no offset")
     return at.astimezone(UTC)
@@ -226,6 +326,6 @@ def _side(value: Any) -> Side:
 
 
 def _status(fields: Fields) -> BrokerStatus:
-    status = STATUSES[_text(fields["status"])]
-    is_partial = status is BrokerStatus.NEW and _decimal(fields["filled_qty"]) > 0
+    status = STATUSES[text_of(fields["status"])]
+    is_partial = status is BrokerStatus.NEW and decimal_of(fields["filled_qty"]) > 0
     return BrokerStatus.PARTIALLY_FILLED if is_partial else status

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from execution_daemon.brokers.alpaca import FILLS_PAGE, AlpacaBroker
+from execution_daemon.brokers.alpaca import ACTIVITIES_PAGE, AlpacaBroker
 from execution_daemon.brokers.port import BrokerUnclear, Side
 from tests.execution_daemon.brokers.conformance import BrokerConformance
 from tests.execution_daemon.brokers.venue import Day, Ear, Venue
@@ -70,7 +70,7 @@ class TestAlpaca(BrokerConformance):
 
 async def test_every_page_of_fills_is_read(venue):
     """A busy day's later fills would be missing from the book."""
-    names = [f"o{n}" for n in range(FILLS_PAGE + 5)]
+    names = [f"o{n}" for n in range(ACTIVITIES_PAGE + 5)]
     for n, name in enumerate(names):
         await venue.broker.submit(venue.order(name, 1, side=Side.BUY if n % 2 else Side.SELL))
     await venue.open_market()

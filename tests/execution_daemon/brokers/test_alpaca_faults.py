@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from execution_daemon.brokers.alpaca import READ_ATTEMPTS, AlpacaBroker
+from execution_daemon.brokers.alpaca import AlpacaBroker
+from execution_daemon.brokers.alpaca_http import READ_ATTEMPTS
 from execution_daemon.brokers.port import (
     BrokerOrder,
     BrokerRefused,
@@ -51,7 +52,10 @@ def answer(status: int, body: Any) -> bytes:
 
 
 class Misbehaving:
-    """An HTTP server that follows a script, one entry a request; the last one repeats."""
+    """An HTTP server that follows a script, one entry a request; the last one repeats.
+
+    A dictionary in place of a script gives each path, by how it begins, its answer.
+    """
 
     def __init__(self, script: list[Any]) -> None:
         self.script = script
@@ -62,6 +66,9 @@ class Misbehaving:
         head = await reader.readuntil(b"\r\n\r\n")
         self.requests.append(head.split(b" HTTP", 1)[0].decode())
         step = self.script[min(len(self.requests), len(self.script)) - 1]
+        if isinstance(step, dict):
+            path = self.requests[-1].split(" ")[1]
+            step = next(found for start, found in step.items() if path.startswith(start))
         if step is HANG:
             await self._released.wait()
         elif step is not HANG_UP:
@@ -193,11 +200,26 @@ async def test_reads_are_tried_again_but_not_for_ever(play):
         assert len(server.requests) == READ_ATTEMPTS
 
 
+LATEST = b'{"trades": {"MSFT": {"t": "2013-02-20T14:30:00.000000001Z", "p": 28.130000000000001}}}'
+QUOTED = b'{"quotes": {"MSFT": {"t": "2013-02-20T14:30:00Z", "bp": 28.120000000000001, "bs": 1, "ap": 0, "as": 0}}}'
+
+
 async def test_numbers_are_exact(play):
-    """A price sent as a JSON number would come back with a float's tail."""
-    latest = b'{"trades": {"MSFT": {"t": "2013-02-20T14:30:00.000000001Z", "p": 28.130000000000001}}}'
-    _, broker = await play(answer(200, latest))
-    assert (await broker.last_trade(["MSFT"]))["MSFT"].price == Decimal("28.130000000000001")
+    """A price sent as a JSON number would come back with a float's tail; an offer that nobody made would be zero."""
+    _, broker = await play({"/v2/stocks/trades": answer(200, LATEST), "/v2/stocks/quotes": answer(200, QUOTED)})
+    last = (await broker.last_trade(["MSFT"]))["MSFT"]
+    assert (last.price, last.bid, last.ask) == (Decimal("28.130000000000001"), Decimal("28.120000000000001"), None)
+
+
+async def test_a_service_without_quotes_still_has_prices(play):
+    """A data plan without quotes would stop all trading; a quote service that fails must not look like one."""
+    trades = {"/v2/stocks/trades": answer(200, LATEST)}
+    _, broker = await play(trades | {"/v2/stocks/quotes": answer(404, b"not here")})
+    last = (await broker.last_trade(["MSFT"]))["MSFT"]
+    assert (last.price, last.bid, last.ask) == (Decimal("28.130000000000001"), None, None)
+    _, broker = await play(trades | {"/v2/stocks/quotes": answer(500, b"")})
+    with pytest.raises(BrokerUnclear):
+        await broker.last_trade(["MSFT"])
 
 
 async def test_a_fill_of_alpacas_own_finds_its_order(play):

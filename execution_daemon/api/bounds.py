@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from execution_daemon.api import problems
-from execution_daemon.api.problems import Kind, ProblemError
+from execution_daemon.api.problems import Kind
 
 BODY_BYTES_MAX = 64 * 1024
 DETAIL = f"A body has at most {BODY_BYTES_MAX} bytes"
@@ -36,7 +37,7 @@ def _counted(receive: Receive) -> Receive:
         message = await receive()
         total += len(message.get("body", b""))
         if total > BODY_BYTES_MAX:
-            raise ProblemError(Kind.TOO_LARGE, DETAIL)
+            raise HTTPException(413, DETAIL)  # the framework lets no other kind through
         return message
 
     return counted

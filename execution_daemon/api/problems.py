@@ -106,7 +106,7 @@ async def _known(_request: Request, error: Exception) -> JSONResponse:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     """What the framework itself answers: an unknown path or method, or a body that is no JSON."""
     assert isinstance(error, HTTPException)
-    kinds = {404: Kind.NOT_FOUND, 405: Kind.METHOD_NOT_ALLOWED}
+    kinds = {404: Kind.NOT_FOUND, 405: Kind.METHOD_NOT_ALLOWED, 413: Kind.TOO_LARGE}
     kind = kinds.get(error.status_code, Kind.INVALID)
     detail = f"{request.method} {request.url.path}: {error.detail}"
     return response(kind, detail, error.headers)

@@ -4,170 +4,68 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bifrost_core.errors import BrokerError
 from bifrost_core.trading.orders import ZERO
-from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
+from bifrost_core.trading.terms import Side
+from execution_daemon.paper_exchange import records
 from execution_daemon.paper_exchange.account import Position
+from execution_daemon.paper_exchange.records import (
+    Activity,
+    AssetState,
+    CashMovement,
+    Event,
+    StoredExecution,
+    StoredOrder,
+    columns,
+    stamp,
+    text_of,
+)
+from execution_daemon.paper_exchange.tape import Quote
 
 SCHEMA = Path(__file__).with_name("ledger.sql")
-OPEN_STATUSES = ("new", "partially_filled")
-CHANGING = (
-    "status",
-    "filled_qty",
-    "filled_value",
-    "updated_at",
-    "is_triggered",
-    "high_water",
-    "active_limit",
-    "queue_ahead",
-    "text",
-)
+SCHEMA_VERSION = 1
+TABLES = ("activities", "cash_movements", "executions", "orders", "positions", "assets", "quotes", "events", "meta")
+FIXED = ("order_id", "client_order_id", "symbol", "side", "qty", "submitted_at")
+UPSERT = "insert or replace"
+IS_OPEN = "status in ('new', 'partially_filled')"
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredOrder:
-    """An order as the exchange has it; `seq` is its time priority, `filled_value` the sum of quantity times price.
+class Page:
+    """A page of rows in one direction: those after the row `cursor` (its seq; 0: from the beginning), after `since`.
 
-    `is_triggered`: a stop or touched order has become a market or limit order. `high_water` is the best price that a
-    trailing stop has seen, `active_limit` the limit of a triggered trailing stop limit, `queue_ahead` the shares before
-    it at its limit (None until it rests), `text` why it ended where that is not plain.
+    `newer_than` is a row that all of them are younger than, in either direction.
     """
 
-    order_id: str
-    client_order_id: str
-    symbol: str
-    side: Side
-    qty: Decimal
-    terms: Terms
-    status: str
-    submitted_at: datetime
-    updated_at: datetime
-    trail_percent: Decimal | None = None
-    filled_qty: Decimal = ZERO
-    filled_value: Decimal = ZERO
-    is_triggered: bool = False
-    high_water: Decimal | None = None
-    active_limit: Decimal | None = None
-    queue_ahead: Decimal | None = None
-    text: str = ""
-    seq: int = 0
+    size: int
+    is_ascending: bool = False
+    cursor: int = 0
+    since: datetime | None = None
+    newer_than: int = 0
 
-    @property
-    def leaves(self) -> Decimal:
-        """Shares not executed yet."""
-        return self.qty - self.filled_qty
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may still trade."""
-        return self.status in OPEN_STATUSES
-
-
-@dataclass(frozen=True, slots=True)
-class StoredExecution:
-    """One execution; `cum_qty` is its order's sum including it."""
-
-    exec_id: str
-    order_id: str
-    session: date
-    qty: Decimal
-    price: Decimal
-    commission: Decimal
-    cum_qty: Decimal
-    at: datetime
-    seq: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the log. `payload` is JSON."""
-
-    seq: int
-    at: datetime
-    kind: str
-    payload: dict[str, Any]
-
-
-def stamp(at: datetime) -> str:
-    """ISO 8601 UTC with microseconds: text that sorts like the time."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, datetime):
-        return stamp(value)
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def _amount(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
-
-
-def _terms(row: sqlite3.Row) -> Terms:
-    return Terms(
-        order_type=OrdType(row["order_type"]),
-        time_in_force=TimeInForce(row["time_in_force"]),
-        limit_price=_amount(row["limit_price"]),
-        stop_price=_amount(row["stop_price"]),
-        trail_offset=_amount(row["trail_offset"]),
-        limit_offset=_amount(row["limit_offset"]),
-        post_only=bool(row["post_only"]),
-        reduce_only=bool(row["reduce_only"]),
-    )
-
-
-def _order(row: sqlite3.Row) -> StoredOrder:
-    return StoredOrder(
-        order_id=row["order_id"],
-        client_order_id=row["client_order_id"],
-        symbol=row["symbol"],
-        side=Side(row["side"]),
-        qty=Decimal(row["qty"]),
-        terms=_terms(row),
-        status=row["status"],
-        submitted_at=datetime.fromisoformat(row["submitted_at"]),
-        updated_at=datetime.fromisoformat(row["updated_at"]),
-        trail_percent=_amount(row["trail_percent"]),
-        filled_qty=Decimal(row["filled_qty"]),
-        filled_value=Decimal(row["filled_value"]),
-        is_triggered=bool(row["is_triggered"]),
-        high_water=_amount(row["high_water"]),
-        active_limit=_amount(row["active_limit"]),
-        queue_ahead=_amount(row["queue_ahead"]),
-        text=row["text"],
-        seq=row["seq"],
-    )
-
-
-def _order_row(order: StoredOrder) -> dict[str, Any]:
-    row = {field.name: getattr(order, field.name) for field in fields(order) if field.name not in ("seq", "terms")}
-    return row | {field.name: getattr(order.terms, field.name) for field in fields(order.terms)}
-
-
-def _execution(row: sqlite3.Row) -> StoredExecution:
-    return StoredExecution(
-        exec_id=row["exec_id"],
-        order_id=row["order_id"],
-        session=date.fromisoformat(row["session"]),
-        qty=Decimal(row["qty"]),
-        price=Decimal(row["price"]),
-        commission=Decimal(row["commission"]),
-        cum_qty=Decimal(row["cum_qty"]),
-        at=datetime.fromisoformat(row["at"]),
-        seq=row["seq"],
-    )
+    def bounds(self, time_column: str) -> tuple[list[str], list[Any]]:
+        """Conditions and their parameters."""
+        conditions: list[str] = []
+        parameters: list[Any] = []
+        if self.cursor:
+            conditions.append(f"seq {'>' if self.is_ascending else '<'} ?")
+            parameters.append(self.cursor)
+        if self.newer_than:
+            conditions.append("seq > ?")
+            parameters.append(self.newer_than)
+        if self.since is not None:
+            conditions.append(f"{time_column} > ?")
+            parameters.append(stamp(self.since))
+        return conditions, parameters
 
 
 class Ledger:
@@ -182,12 +80,23 @@ class Ledger:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
             self._db.execute("pragma foreign_keys = on")
-            self._db.executescript(SCHEMA.read_text())
+            self._open()
         except (OSError, sqlite3.Error) as error:
             raise BrokerError(
                 f"the paper exchange's ledger {path} cannot be used: {error}",
                 "Make the folder writable, or move a damaged file away",
             ) from error
+
+    def _open(self) -> None:
+        version = self._db.execute("pragma user_version").fetchone()[0]
+        is_new = self._db.execute("select 1 from sqlite_master limit 1").fetchone() is None
+        if not is_new and version != SCHEMA_VERSION:
+            raise BrokerError(
+                f"the paper exchange's ledger {self.path} is of version {version}, not {SCHEMA_VERSION}",
+                "Move the file away: the account begins anew",
+            )
+        self._db.executescript(SCHEMA.read_text())
+        self._db.execute(f"pragma user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close the file."""
@@ -204,6 +113,20 @@ class Ledger:
             raise
         self._db.execute("commit")
 
+    def _rows(self, make: Callable[[Any], Row], sql: str, parameters: Sequence[Any] = ()) -> tuple[Row, ...]:
+        return tuple(map(make, self._db.execute(sql, parameters)))
+
+    def _first(self, make: Callable[[Any], Row], sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        row = self._db.execute(sql, parameters).fetchone()
+        return None if row is None else make(row)
+
+    def _insert(self, table: str, row: Mapping[str, Any], verb: str = "insert") -> None:
+        marks = ", ".join("?" for _ in row)
+        sql = f"{verb} into {table} ({', '.join(row)}) values ({marks})"
+        self._db.execute(sql, [*row.values()])
+
+    # -- named values -------------------------------------------------------------------------------------------------
+
     def get(self, key: str) -> str | None:
         """A named value: the clock, the cash balance, the ledger's identity."""
         row = self._db.execute("select value from meta where key = ?", (key,)).fetchone()
@@ -211,49 +134,40 @@ class Ledger:
 
     def put(self, key: str, value: str) -> None:
         """Store a named value."""
-        self._db.execute("insert or replace into meta (key, value) values (?, ?)", (key, value))
+        self._insert("meta", {"key": key, "value": value}, UPSERT)
 
     def clear(self) -> None:
         """Forget everything."""
-        for table in ("executions", "orders", "positions", "events", "meta"):
+        for table in TABLES:
             self._db.execute(f"delete from {table}")  # noqa: S608 - the names are the literals above
 
-    def add_order(self, order: StoredOrder) -> None:
-        """Store a new order; its ids must be new."""
-        self._insert("orders", _order_row(order))
+    # -- orders -------------------------------------------------------------------------------------------------------
 
-    def add_execution(self, execution: StoredExecution) -> None:
-        """Store an execution of a stored order."""
-        self._insert("executions", {f.name: getattr(execution, f.name) for f in fields(execution) if f.name != "seq"})
-
-    def _insert(self, table: str, row: Mapping[str, Any]) -> None:
+    def add_order(self, order: StoredOrder) -> StoredOrder:
+        """Store a new order, whose ids must be new; returns it with its place in time."""
+        row = columns(order)
         marks = ", ".join("?" for _ in row)
-        sql = f"insert into {table} ({', '.join(row)}) values ({marks})"  # noqa: S608 - names come from dataclasses
-        self._db.execute(sql, [_text(value) for value in row.values()])
+        sql = f"insert into orders ({', '.join(row)}) values ({marks}) returning *"  # noqa: S608 - our own names
+        return records.order_of(self._db.execute(sql, [*row.values()]).fetchone())
 
     def update_order(self, order: StoredOrder) -> None:
         """Store what changes in an order: status, fills, triggers, time."""
-        changes = {name: getattr(order, name) for name in CHANGING}
+        changes = {name: value for name, value in columns(order).items() if name not in FIXED}
         marks = ", ".join(f"{name} = ?" for name in changes)
-        sql = f"update orders set {marks} where order_id = ?"  # noqa: S608 - the names are the literals of CHANGING
-        self._db.execute(sql, [*map(_text, changes.values()), order.order_id])
+        sql = f"update orders set {marks} where order_id = ?"  # noqa: S608 - our own names
+        self._db.execute(sql, [*changes.values(), order.order_id])
 
     def order(self, order_id: str) -> StoredOrder | None:
         """The order by the exchange's id."""
-        return self._first_order("order_id = ?", order_id)
+        return self._first(records.order_of, "select * from orders where order_id = ?", [order_id])
 
     def order_by_client_id(self, client_order_id: str) -> StoredOrder | None:
         """The order by the client's id."""
-        return self._first_order("client_order_id = ?", client_order_id)
-
-    def _first_order(self, where: str, value: str) -> StoredOrder | None:
-        row = self._db.execute(f"select * from orders where {where}", (value,)).fetchone()  # noqa: S608 - literals above
-        return None if row is None else _order(row)
+        return self._first(records.order_of, "select * from orders where client_order_id = ?", [client_order_id])
 
     def open_orders(self) -> tuple[StoredOrder, ...]:
         """Orders that may still trade, in time priority."""
-        rows = self._db.execute("select * from orders where status in ('new', 'partially_filled') order by seq")
-        return tuple(map(_order, rows))
+        return self._rows(records.order_of, f"select * from orders where {IS_OPEN} order by seq")  # noqa: S608
 
     def has_orders(self) -> bool:
         """Whether an order was ever taken."""
@@ -261,19 +175,48 @@ class Ledger:
 
     def orders(self) -> tuple[StoredOrder, ...]:
         """All orders, oldest first."""
-        return tuple(map(_order, self._db.execute("select * from orders order by seq")))
+        return self._rows(records.order_of, "select * from orders order by seq")
+
+    def page_of_orders(self, page: Page, status: str) -> tuple[StoredOrder, ...]:
+        """Orders that are open, closed or either (`all`)."""
+        conditions, parameters = page.bounds("submitted_at")
+        conditions += {"open": [IS_OPEN], "closed": [f"not {IS_OPEN}"], "all": []}[status]
+        return self._rows(records.order_of, _page("orders", conditions, page), [*parameters, page.size])
+
+    # -- executions ---------------------------------------------------------------------------------------------------
+
+    def add_execution(self, execution: StoredExecution) -> None:
+        """Store an execution of a stored order."""
+        self._insert("executions", columns(execution))
+
+    def end_execution(self, exec_id: str) -> None:
+        """Say that an execution counts no more."""
+        self._db.execute("update executions set is_live = 0 where exec_id = ?", [exec_id])
+
+    def execution(self, exec_id: str) -> StoredExecution | None:
+        """The execution by its id."""
+        return self._first(records.execution_of, "select * from executions where exec_id = ?", [exec_id])
 
     def executions(self) -> tuple[StoredExecution, ...]:
-        """All executions, oldest first."""
-        return tuple(map(_execution, self._db.execute("select * from executions order by seq")))
+        """All executions, busts and corrections, oldest first."""
+        return self._rows(records.execution_of, "select * from executions order by seq")
 
-    def shares_traded(self, symbol: str, session: date) -> Decimal:
-        """Shares executed in `symbol` in one session."""
+    def executions_of(self, order_id: str) -> tuple[StoredExecution, ...]:
+        """Those of one order, oldest first."""
+        return self._rows(records.execution_of, "select * from executions where order_id = ? order by seq", [order_id])
+
+    def shares_traded(
+        self, symbol: str, session: date, side: Side | None = None, since: datetime | None = None
+    ) -> Decimal:
+        """Shares that trades took of `symbol` in one session, on one side or both, at `since` or later."""
         rows = self._db.execute(
-            "select e.qty from executions e join orders o using (order_id) where e.session = ? and o.symbol = ?",
-            (session.isoformat(), symbol),
+            "select qty from executions where symbol = ? and session = ? and kind = 'trade'"
+            " and side = coalesce(?, side) and at >= coalesce(?, at)",
+            [symbol, text_of(session), text_of(side), text_of(since)],
         )
         return sum((Decimal(row["qty"]) for row in rows), ZERO)
+
+    # -- positions, activities, cash ----------------------------------------------------------------------------------
 
     def positions(self) -> tuple[Position, ...]:
         """Positions that are not zero, by symbol."""
@@ -285,23 +228,71 @@ class Ledger:
         if position.qty == 0:
             self._db.execute("delete from positions where symbol = ?", (position.symbol,))
             return
-        self._db.execute(
-            "insert or replace into positions (symbol, qty, avg_cost) values (?, ?, ?)",
-            (position.symbol, _text(position.qty), _text(position.avg_cost)),
+        self._insert("positions", columns(position), UPSERT)
+
+    def add_activity(self, activity: Activity) -> None:
+        """Append to the account's history."""
+        self._insert("activities", columns(activity))
+
+    def activities(self) -> tuple[Activity, ...]:
+        """The account's history, oldest first."""
+        return self._rows(records.activity_of, "select * from activities order by seq")
+
+    def activity_seq(self, activity_id: str) -> int | None:
+        """Where an activity stands in the history."""
+        return self._first(
+            lambda row: int(row["seq"]), "select seq from activities where activity_id = ?", [activity_id]
         )
 
-    def log(self, at: datetime, kind: str, payload: dict[str, Any]) -> None:
+    def page_of_activities(self, page: Page, types: Sequence[str] = ()) -> tuple[Activity, ...]:
+        """The history, of some types or of all."""
+        conditions, parameters = page.bounds("at")
+        if types:
+            conditions.append(f"activity_type in ({', '.join('?' for _ in types)})")
+        return self._rows(records.activity_of, _page("activities", conditions, page), [*parameters, *types, page.size])
+
+    def add_cash(self, movement: CashMovement) -> None:
+        """Append to the history of the balance."""
+        self._insert("cash_movements", columns(movement))
+
+    def cash_movements(self) -> tuple[CashMovement, ...]:
+        """The history of the balance, oldest first."""
+        return self._rows(records.movement_of, "select * from cash_movements order by seq")
+
+    # -- what administrators said -------------------------------------------------------------------------------------
+
+    def put_asset(self, asset: AssetState) -> None:
+        """Store what is said of a symbol."""
+        self._insert("assets", columns(asset), UPSERT)
+
+    def assets(self) -> tuple[AssetState, ...]:
+        """Every symbol something was said of."""
+        return self._rows(records.asset_of, "select * from assets order by symbol")
+
+    def put_quotes(self, symbol: str, quotes: Iterable[Quote]) -> None:
+        """Store quotes of a recorded book; one of the same time is replaced."""
+        for quote in quotes:
+            self._insert("quotes", {"symbol": symbol} | columns(quote), UPSERT)
+
+    def quotes(self) -> Iterator[tuple[str, Quote]]:
+        """Every recorded quote with its symbol, by symbol and time."""
+        for row in self._db.execute("select * from quotes order by symbol, at"):
+            yield row["symbol"], records.quote_of(row)
+
+    # -- the log ------------------------------------------------------------------------------------------------------
+
+    def log(self, at: datetime, kind: str, payload: Mapping[str, Any]) -> None:
         """Append a line to the log."""
         self._db.execute(
-            "insert into events (at, kind, payload) values (?, ?, ?)", (stamp(at), kind, json.dumps(payload))
+            "insert into events (at, recorded_at, kind, payload) values (?, ?, ?, ?)",
+            (stamp(at), stamp(datetime.now(UTC)), kind, json.dumps(payload)),
         )
 
-    def events(self, kinds: Iterable[str] = ()) -> tuple[Event, ...]:
-        """The log, oldest first; only `kinds`, where some are named."""
-        wanted = set(kinds)
-        rows = self._db.execute("select * from events order by seq")
-        return tuple(
-            Event(r["seq"], datetime.fromisoformat(r["at"]), r["kind"], json.loads(r["payload"]))
-            for r in rows
-            if not wanted or r["kind"] in wanted
-        )
+    def events(self) -> tuple[Event, ...]:
+        """The log, oldest first."""
+        return self._rows(records.event_of, "select * from events order by seq")
+
+
+def _page(table: str, conditions: Sequence[str], page: Page) -> str:
+    where = f" where {' and '.join(conditions)}" if conditions else ""
+    return f"select * from {table}{where} order by seq {'asc' if page.is_ascending else 'desc'} limit ?"  # noqa: S608

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
-import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from bifrost_core.clock import SystemClock
 from bifrost_core.errors import BifrostError, BrokerError
@@ -22,18 +20,14 @@ from bifrost_core.settings import Settings, load_settings
 from execution_daemon.paper_exchange.api import make_app
 from execution_daemon.paper_exchange.auth import Credentials
 from execution_daemon.paper_exchange.exchange import Exchange, HouseRules, start_of
+from execution_daemon.paper_exchange.faults import Faults
 from execution_daemon.paper_exchange.ledger import Ledger
 from execution_daemon.paper_exchange.market import Market, WarehouseReader
+from execution_daemon.paper_exchange.request_log import RequestLog
 from execution_daemon.paper_exchange.stream import Hub
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
 HOST = "127.0.0.1"
-DUE_EVERY_SECONDS = 1.0
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: none is closed under a request
-
-log = logging.getLogger("bifrost.paper_exchange")
 
 
 def ledger_path(settings: Settings) -> Path:
@@ -49,15 +43,17 @@ def run(settings: Settings, ledger: Path | None = None) -> None:
     path = ledger or ledger_path(settings)
     with _listening(settings.paper_exchange_port) as listener, _sole_owner(path):
         book = Ledger(path)
+        log = RequestLog(path.with_suffix(".requests.jsonl"))
         reader = WarehouseReader(settings)
         try:
-            _serve(_app(settings, book, reader), listener)
+            _serve(_app(settings, book, log, reader), listener)
         finally:
             reader.close()
+            log.close()
             book.close()
 
 
-def _serve(app: FastAPI, listener: socket.socket) -> None:
+def _serve(app: ASGIApp, listener: socket.socket) -> None:
     """Until SIGTERM or Ctrl-C, both of which are a normal end: uvicorn raises the signal again after its own."""
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=2
@@ -67,40 +63,16 @@ def _serve(app: FastAPI, listener: socket.socket) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _app(settings: Settings, book: Ledger, reader: WarehouseReader) -> FastAPI:
+def _app(settings: Settings, book: Ledger, log: RequestLog, reader: WarehouseReader) -> ASGIApp:
     market = Market(settings, reader)
     market.load()
     hub = Hub()
+    faults = Faults()
+    hub.faults = faults
     wall = SystemClock() if settings.clock == "system" else None
     rules = HouseRules(initial_cash=settings.initial_cash, start=start_of(settings.first_session))
-    exchange = Exchange(book, market, rules, wall, hub.publish)
-    app = make_app(exchange, hub, Credentials.of(settings.secrets))
-    if wall is not None:
-        app.router.lifespan_context = _following(exchange)
-    return app
-
-
-def _following(exchange: Exchange):  # type: ignore[no-untyped-def]
-    """A lifespan that runs what the wall clock makes due."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(_follow(exchange))
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    return lifespan
-
-
-async def _follow(exchange: Exchange) -> None:
-    while True:
-        try:
-            exchange.run_due()
-        except BifrostError as error:
-            log.warning("%s", error)  # the warehouse is away: what is due stays due
-        await asyncio.sleep(DUE_EVERY_SECONDS)
+    exchange = Exchange(book, market, rules, wall, hub.publish, faults)
+    return make_app(exchange, hub, Credentials.of(settings.secrets), log)
 
 
 @contextmanager

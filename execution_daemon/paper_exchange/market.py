@@ -1,4 +1,4 @@
-"""What the market did: sessions, bars and splits, read from the warehouse as bifrost_reader.
+"""What the market did: sessions, bars, minutes and corporate actions, read from the warehouse as bifrost_reader.
 
 The exchange is told a session's whole bar and must not let it out early: `last_trade` is the only way prices leave
 this module for clients, and it gives nothing made after the time it is asked about.
@@ -6,8 +6,8 @@ this module for clients, and it gives nothing made after the time it is asked ab
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -22,11 +22,13 @@ from bifrost_core.calendar import Session
 from bifrost_core.errors import WarehouseError
 from bifrost_core.settings import Settings
 from bifrost_core.warehouse.connect import Role, connect
-from execution_daemon.paper_exchange.matching import Bar
+from execution_daemon.paper_exchange.tape import Bar, Minute, Quote
 
 SQL = {path.stem: path.read_text() for path in sorted((Path(__file__).parent / "sql").glob("*.sql"))}
 LOOK_BACK_SESSIONS = 10
 LARGEST_SPLIT_TERM = 1000
+CIRCUIT_BREAKER = Decimal("0.90")  # Rule 201 of Regulation SHO: a fall by 10 % since the last close
+KNOWN_TO = 6  # decimals of a dividend that was announced; more say that it was read off rounded prices
 TICK_DIGITS = 6
 
 
@@ -101,6 +103,8 @@ class Market:
         self._sessions: tuple[Session, ...] = ()
         self._instruments: dict[str, Instrument] = {}
         self._bars: dict[date, Mapping[str, Bar]] = {}
+        self._minutes: dict[date, Mapping[str, tuple[Minute, ...]]] = {}
+        self._quotes: dict[str, tuple[Quote, ...]] = {}
 
     def load(self) -> None:
         """Read sessions and instruments; raises WarehouseError where the warehouse is not there or not migrated."""
@@ -139,21 +143,98 @@ class Market:
             self._bars[session] = bars  # what has been printed is not changed by a later vintage
         return self._bars[session]
 
+    def minutes(self, session: date) -> Mapping[str, tuple[Minute, ...]]:
+        """One-minute bars of one session by symbol, in order; empty for symbols that have none stored."""
+        if session not in self._minutes:
+            found: dict[str, list[Minute]] = {}
+            for symbol, start_at, *numbers in self._reader.rows("minutes", {"session": session}):
+                found.setdefault(symbol, []).append(Minute(start_at, _bar(*numbers)))
+            if not found and not self.bars(session):
+                return {}
+            self._minutes[session] = {symbol: tuple(minutes) for symbol, minutes in found.items()}
+        return self._minutes[session]
+
     def splits(self, session: date) -> Mapping[str, Fraction]:
         """Splits whose first session is `session`: the factor for earlier prices, 1/2 for two-for-one."""
-        rows = self._reader.rows("splits", {"session": session})
-        return {symbol: Fraction(factor).limit_denominator(LARGEST_SPLIT_TERM) for symbol, factor in rows}
+        rows = self._actions(session, "split")
+        return {symbol: Fraction(factor).limit_denominator(LARGEST_SPLIT_TERM) for symbol, factor, _ in rows}
+
+    def dividends(self, session: date) -> Mapping[str, Decimal | None]:
+        """Cash a share of those who held at the last close before `session`; None where only a factor is known."""
+        return {symbol: _announced(value) for symbol, _, value in self._actions(session, "cash_dividend")}
+
+    def _actions(self, session: date, kind: str) -> list[tuple[Any, ...]]:
+        return self._reader.rows("actions", {"session": session, "kind": kind})
+
+    # -- recorded books -----------------------------------------------------------------------------------------------
+
+    def record(self, symbol: str, quotes: Iterable[Quote]) -> None:
+        """Add quotes of a recorded book; one of the same time is replaced."""
+        merged = {quote.at: quote for quote in (*self._quotes.get(symbol, ()), *quotes)}
+        self._quotes[symbol] = tuple(merged[at] for at in sorted(merged))
+
+    def forget_recordings(self) -> None:
+        """Drop all recorded books."""
+        self._quotes.clear()
+
+    def quotes(self, symbol: str, session: Session) -> tuple[Quote, ...]:
+        """The recorded quotes of a session, in order."""
+        recorded = self._quotes.get(symbol, ())
+        first = bisect_left(recorded, session.open_at, key=lambda quote: quote.at)
+        return recorded[first : bisect_right(recorded, session.close_at, key=lambda quote: quote.at)]
+
+    def quote(self, symbol: str, at: datetime) -> Quote | None:
+        """The recorded best bid and offer at `at`."""
+        recorded = self._quotes.get(symbol, ())
+        i = bisect_right(recorded, at, key=lambda quote: quote.at)
+        return recorded[i - 1] if i else None
+
+    # -- prices -------------------------------------------------------------------------------------------------------
 
     def last_trade(self, symbol: str, at: datetime) -> Trade | None:
-        """The last open or close printed at or before `at`, unadjusted."""
+        """The last price printed at or before `at`, unadjusted."""
         sessions = self._covering(at)
         i = bisect_right(sessions, at, key=lambda s: s.open_at)
         for session in reversed(sessions[max(i - LOOK_BACK_SESSIONS, 0) : i]):
-            bar = self.bars(session.session).get(symbol)
-            if bar is not None:
-                is_closed = session.close_at <= at
-                return Trade(bar.close, session.close_at) if is_closed else Trade(bar.open, session.open_at)
+            if trade := self._last_of(symbol, session, at):
+                return trade
         return None
+
+    def _last_of(self, symbol: str, session: Session, at: datetime) -> Trade | None:
+        if quotes := [quote for quote in self.quotes(symbol, session) if quote.at <= at]:
+            last = quotes[-1]
+            return Trade((last.bid + last.ask) / 2 if last.last is None else last.last, last.at)
+        if minutes := self.minutes(session.session).get(symbol):
+            known = [minute for minute in minutes if minute.end_at <= at]
+            return (
+                Trade(known[-1].bar.close, known[-1].end_at) if known else Trade(minutes[0].bar.open, session.open_at)
+            )
+        bar = self.bars(session.session).get(symbol)
+        if bar is None:
+            return None
+        return Trade(bar.close, session.close_at) if session.close_at <= at else Trade(bar.open, session.open_at)
+
+    def is_short_restricted(self, symbol: str, at: datetime) -> bool:
+        """Rule 201: the price fell by 10 % since the close before, today so far, or on the session before today."""
+        sessions = self._covering(at)
+        i = bisect_right(sessions, at, key=lambda s: s.open_at)
+        recent = sessions[max(i - LOOK_BACK_SESSIONS, 0) : i]
+        closes = [self.bars(session.session).get(symbol) for session in recent]
+        falls = [
+            self._low_of(symbol, session, at) <= before.close * CIRCUIT_BREAKER
+            for before, bar, session in zip(closes, closes[1:], recent[1:], strict=False)
+            if before is not None and bar is not None
+        ]
+        is_open = bool(recent) and at < recent[-1].close_at
+        return any(falls[-2:] if is_open else falls[-1:])
+
+    def _low_of(self, symbol: str, session: Session, at: datetime) -> Decimal:
+        """The lowest price of a session that was printed by `at`."""
+        bar = self.bars(session.session)[symbol]
+        if session.close_at <= at:
+            return bar.low
+        known = [m.bar.low for m in self.minutes(session.session).get(symbol, ()) if m.end_at <= at]
+        return min(known, default=bar.open)
 
     def _covering(self, until: datetime) -> tuple[Session, ...]:
         if not self._sessions or self._sessions[-1].close_at < until:
@@ -184,6 +265,13 @@ class Market:
 def _bar(open_: float, high: float, low: float, close: float, volume: float) -> Bar:
     o, h, lo, c = (Decimal(repr(round(price, TICK_DIGITS))) for price in (open_, high, low, close))
     return Bar(o, h, lo, c, Decimal(int(volume)))
+
+
+def _announced(value: float | None) -> Decimal | None:
+    """The amount as it was announced; None where it was not, but derived from prices that were rounded."""
+    if value is None or value <= 0 or abs(value - round(value, KNOWN_TO)) > 1e-9:
+        return None
+    return Decimal(repr(round(value, KNOWN_TO)))
 
 
 @lru_cache(maxsize=1)

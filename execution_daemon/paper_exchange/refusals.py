@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from bifrost_core.calendar import Session
 from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 from execution_daemon.paper_exchange.market import Instrument
 
@@ -61,6 +60,11 @@ def duplicate(client_order_id: str) -> Refused:
     return Refused(422, 40010001, f"client_order_id must be unique: {client_order_id} exists")
 
 
+def insufficient_shares(asked: Decimal, there: Decimal) -> Refused:
+    """Crossing zero takes two orders, as at Alpaca."""
+    return Refused(403, 40310000, f"insufficient qty available for order (requested: {asked}, available: {there})")
+
+
 def backwards(now: datetime, asked: datetime) -> Refused:
     return Refused(
         409, 40910000, f"the clock stands at {now.isoformat()} and does not move back to {asked.isoformat()}"
@@ -91,14 +95,12 @@ def _check_fraction(order: NewOrder) -> None:
         raise malformed("qty has at most 9 decimals")
 
 
-def check_market(order: NewOrder, instrument: Instrument | None, open_session: Session | None) -> None:
-    """Refuse what is not listed, not traded, or too late for its auction."""
+def check_listed(order: NewOrder, instrument: Instrument | None) -> None:
+    """Refuse what is not listed, or not traded."""
     if instrument is None:
         raise Refused(422, 42210000, f'could not find asset "{order.symbol}"')
     if not instrument.is_tradable:
         raise Refused(422, 42210000, f"asset {order.symbol} is not tradable: it is an index")
-    if order.terms.time_in_force is TimeInForce.OPG and open_session is not None:
-        raise Refused(422, 42210000, f"opg orders are not taken after the open of {open_session.session}")
 
 
 def check_buying_power(needed: Decimal, available: Decimal) -> None:

@@ -22,9 +22,9 @@ def new_order(body: bytes) -> NewOrder:
         client_order_id=str(fields.get("client_order_id") or uuid.uuid4()),
         symbol=_text(fields, "symbol").upper(),
         side=_one_of(Side, _text(fields, "side"), "side"),
-        qty=_decimal(fields.get("qty"), "qty"),
+        qty=number(fields, "qty"),
         terms=_terms(fields),
-        trail_percent=_optional(fields, "trail_percent"),
+        trail_percent=optional(fields, "trail_percent"),
     )
 
 
@@ -32,10 +32,10 @@ def _terms(fields: dict[str, Any]) -> Terms:
     return Terms(
         order_type=_one_of(OrdType, _text(fields, "type"), "type"),
         time_in_force=_one_of(TimeInForce, _text(fields, "time_in_force"), "time_in_force"),
-        limit_price=_optional(fields, "limit_price"),
-        stop_price=_optional(fields, "stop_price"),
-        trail_offset=_optional(fields, "trail_price"),
-        limit_offset=_optional(fields, "limit_offset"),
+        limit_price=optional(fields, "limit_price"),
+        stop_price=optional(fields, "stop_price"),
+        trail_offset=optional(fields, "trail_price"),
+        limit_offset=optional(fields, "limit_offset"),
         post_only=_flag(fields, "post_only"),
         reduce_only=_flag(fields, "reduce_only"),
     )
@@ -81,6 +81,17 @@ def choice(text: str | None, name: str, *allowed: str) -> str:
     return text
 
 
+def number(fields: dict[str, Any], name: str) -> Decimal:
+    """An exact number, given as a string or as a JSON number."""
+    return _decimal(fields.get(name), name)
+
+
+def optional(fields: dict[str, Any], name: str) -> Decimal | None:
+    """An exact number that may be missing or null."""
+    value = fields.get(name)
+    return None if value is None else _decimal(value, name)
+
+
 def _text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value:
@@ -100,11 +111,6 @@ def _flag(fields: dict[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise malformed(f"{name} must be true or false, not {value!r}")
     return value
-
-
-def _optional(fields: dict[str, Any], name: str) -> Decimal | None:
-    value = fields.get(name)
-    return None if value is None else _decimal(value, name)
 
 
 def _decimal(value: Any, name: str) -> Decimal:

@@ -13,6 +13,8 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 
 from execution_daemon.paper_exchange.auth import Credentials
+from execution_daemon.paper_exchange.faults import Faults
+from execution_daemon.paper_exchange.line import Line
 
 BACKLOG_MESSAGES = 10_000
 STREAM = "trade_updates"
@@ -26,6 +28,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._queues: set[Queue] = set()
+        self.faults = Faults()
 
     def publish(self, message: dict[str, Any]) -> None:
         """Queue `message` for every listener; never waits."""
@@ -88,7 +91,7 @@ async def _pump(socket: WebSocket, hub: Hub) -> None:
         await _send(socket, {"stream": "listening", "data": {"streams": [STREAM]}})
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(_until_gone(socket))
-            forward = tasks.create_task(_forward(socket, queue))
+            forward = tasks.create_task(_forward(socket, queue, hub.faults))
             await asyncio.wait((watch, forward), return_when=asyncio.FIRST_COMPLETED)
             watch.cancel()
             forward.cancel()
@@ -96,10 +99,14 @@ async def _pump(socket: WebSocket, hub: Hub) -> None:
         hub.leave(queue)
 
 
-async def _forward(socket: WebSocket, queue: Queue) -> None:
-    while (message := await queue.get()) is not None:
-        if not await _try_send(socket, message):
-            return
+async def _forward(socket: WebSocket, queue: Queue, faults: Faults) -> None:
+    line = Line(faults)
+    while (message := await line.next(queue)) is not None:
+        for sent in await line.after(message):
+            if not await _try_send(socket, sent):
+                return
+        if line.is_cut:
+            break
     await socket.close(TRY_AGAIN_LATER)
 
 

@@ -1,6 +1,8 @@
 """Alpaca's JSON shapes, as the exchange writes them. Numbers are strings, times RFC 3339 UTC.
 
-One extension: fills carry `commission` (USD) and `client_order_id`, which Alpaca's do not have.
+Extensions: fills carry `commission` (USD) and `client_order_id`; orders carry `limit_offset`, `post_only` and
+`reduce_only`; a bust or correction is a FILL activity with its type and `previous_execution_id`; entries of the account
+that are no trade have their exact time in `created_at`; assets say what is halted and what can be borrowed.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from typing import Any
 
 from bifrost_core.trading.costs import TICK
 from execution_daemon.paper_exchange.account import Position
-from execution_daemon.paper_exchange.ledger import StoredExecution, StoredOrder, stamp
+from execution_daemon.paper_exchange.records import Activity, ExecutionKind, StoredExecution, StoredOrder, stamp
+from execution_daemon.paper_exchange.tape import Quote
 
 
 def number(value: Decimal) -> str:
@@ -66,11 +69,11 @@ def _terms(order: StoredOrder) -> dict[str, Any]:
         "order_type": terms.order_type.value,
         "type": terms.order_type.value,
         "time_in_force": terms.time_in_force.value,
-        "limit_price": price(terms.limit_price if order.active_limit is None else order.active_limit),
+        "limit_price": price(terms.limit_price if order.live.active_limit is None else order.live.active_limit),
         "stop_price": price(terms.stop_price),
         "trail_price": price(None if order.trail_percent is not None else terms.trail_offset),
         "trail_percent": price(order.trail_percent),
-        "hwm": price(order.high_water),
+        "hwm": price(order.live.high_water),
         "limit_offset": price(terms.limit_offset),
         "post_only": terms.post_only,
         "reduce_only": terms.reduce_only,
@@ -94,15 +97,22 @@ def trade_update(
             "position_qty": None if position_qty is None else number(position_qty),
             "commission": number(execution.commission),
         }
+        if execution.ref_exec_id is not None:
+            data["previous_execution_id"] = execution.ref_exec_id
     return {"stream": "trade_updates", "data": data}
 
 
-def activity(execution: StoredExecution, stored: StoredOrder) -> dict[str, Any]:
+def activity(entry: Activity, fill: tuple[StoredExecution, StoredOrder] | None) -> dict[str, Any]:
+    """An activity: of a FILL, its execution and order tell; all others speak for themselves."""
+    return entry_activity(entry) if fill is None else fill_activity(*fill)
+
+
+def fill_activity(execution: StoredExecution, stored: StoredOrder) -> dict[str, Any]:
     """A FILL activity; its id sorts by time and ends in the execution id."""
-    return {
-        "id": activity_id(execution),
+    row = {
+        "id": activity_id(execution.at, execution.exec_id),
         "activity_type": "FILL",
-        "type": "fill" if execution.cum_qty == stored.qty else "partial_fill",
+        "type": _fill_type(execution, stored),
         "transaction_time": time(execution.at),
         "price": number(execution.price),
         "qty": number(execution.qty),
@@ -115,11 +125,40 @@ def activity(execution: StoredExecution, stored: StoredOrder) -> dict[str, Any]:
         "client_order_id": stored.client_order_id,
         "commission": number(execution.commission),
     }
+    return row if execution.ref_exec_id is None else row | {"previous_execution_id": execution.ref_exec_id}
 
 
-def activity_id(execution: StoredExecution) -> str:
-    """`yyyymmddHHMMSSmmm::execution id`."""
-    return f"{execution.at:%Y%m%d%H%M%S}{execution.at.microsecond // 1000:03d}::{execution.exec_id}"
+def _fill_type(execution: StoredExecution, stored: StoredOrder) -> str:
+    if execution.kind is not ExecutionKind.TRADE:
+        return f"trade_{execution.kind}"
+    return "fill" if execution.cum_qty == stored.qty else "partial_fill"
+
+
+def entry_activity(entry: Activity) -> dict[str, Any]:
+    """An activity that is no trade."""
+    return {
+        "id": entry.activity_id,
+        "activity_type": entry.activity_type,
+        "date": entry.at.date().isoformat(),
+        "created_at": time(entry.at),
+        "net_amount": number(entry.net_amount),
+        "symbol": entry.symbol,
+        "qty": price(entry.qty),
+        "per_share_amount": price(entry.per_share_amount),
+        "description": entry.description,
+        "status": "executed",
+    }
+
+
+def activity_id(at: datetime, name: str) -> str:
+    """`yyyymmddHHMMSSmmm::name`, where the name of a FILL is its execution id."""
+    return f"{at:%Y%m%d%H%M%S}{at.microsecond // 1000:03d}::{name}"
+
+
+def quote(quoted: Quote) -> dict[str, Any]:
+    """A quote of Alpaca's data API, whose numbers are numbers."""
+    prices = {"bp": float(quoted.bid), "ap": float(quoted.ask)}
+    return {"t": time(quoted.at), **prices, "bs": float(quoted.bid_size), "as": float(quoted.ask_size)}
 
 
 def position(held: Position, mark: Decimal | None) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import pytest
 from bifrost_core.clock import ManualClock
 from bifrost_core.trading.terms import MARKET_DAY, Side, Terms, TimeInForce
 from execution_daemon.paper_exchange.exchange import Exchange, HouseRules, start_of
-from execution_daemon.paper_exchange.ledger import Ledger, StoredOrder
+from execution_daemon.paper_exchange.ledger import Ledger
 from execution_daemon.paper_exchange.market import Market, WarehouseReader
+from execution_daemon.paper_exchange.records import StoredOrder
 from execution_daemon.paper_exchange.refusals import NewOrder, Refused
 from tests.execution_daemon.conftest import insert_bar
 

@@ -11,7 +11,8 @@ import pytest
 from bifrost_core.errors import BrokerError
 from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 from execution_daemon.paper_exchange.account import Position
-from execution_daemon.paper_exchange.ledger import Ledger, StoredExecution, StoredOrder
+from execution_daemon.paper_exchange.ledger import Ledger
+from execution_daemon.paper_exchange.records import StoredExecution, StoredOrder
 
 AT = datetime(2013, 2, 20, 14, 30, tzinfo=UTC)
 ORDER = StoredOrder(
@@ -26,7 +27,16 @@ ORDER = StoredOrder(
     updated_at=AT,
 )
 EXECUTION = StoredExecution(
-    "e-1", "id-1", date(2013, 2, 20), Decimal(100), Decimal("28.1379"), Decimal("1.00"), Decimal(100), AT
+    "e-1",
+    "id-1",
+    "MSFT",
+    Side.SELL,
+    date(2013, 2, 20),
+    Decimal(100),
+    Decimal("28.1379"),
+    Decimal("1.00"),
+    Decimal(100),
+    AT,
 )
 
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bifrost_core.trading.costs import DEFAULT_COSTS
-from bifrost_core.trading.terms import Side
+from bifrost_core.trading.terms import MARKET_DAY, OrdType, Side, Terms
 from execution_daemon.paper_exchange.account import Position, after_fill, cash_change, equity
-from execution_daemon.paper_exchange.matching import (
-    Bar,
-    Execution,
-    VolumeCap,
-    WorkingOrder,
-    opening_auction,
-    rest_of_session,
-)
+from execution_daemon.paper_exchange.matching import Liquidity, VolumeCap, after_open, at_open, shares_of
+from execution_daemon.paper_exchange.tape import Bar
+from execution_daemon.paper_exchange.working import Execution, WorkingOrder
 
 CAP = VolumeCap()
+
+
+def limited(price: Decimal | None) -> Terms:
+    return MARKET_DAY if price is None else Terms(OrdType.LIMIT, limit_price=price)
+
+
 prices = st.integers(1, 100_000).map(lambda cents: Decimal(cents) / 100)
 
 
@@ -38,7 +40,7 @@ def books(draw: st.DrawFn) -> list[WorkingOrder]:
             order_id=f"o{n}",
             side=draw(st.sampled_from(Side)),
             leaves=Decimal(draw(st.integers(1, 5_000))),
-            limit_price=draw(st.none() | prices),
+            terms=limited(draw(st.none() | prices)),
             is_late=draw(st.booleans()),
         )
 
@@ -49,7 +51,7 @@ def after(book: list[WorkingOrder], executions: tuple[Execution, ...]) -> list[W
     """The orders with what is left of them."""
     done = filled(executions)
     left = ((o, o.leaves - done[o.order_id]) for o in book)
-    return [WorkingOrder(o.order_id, o.side, rest, o.limit_price, o.is_late) for o, rest in left if rest]
+    return [replace(o, leaves=rest) for o, rest in left if rest]
 
 
 def filled(executions: tuple[Execution, ...]) -> Counter[str]:
@@ -61,9 +63,14 @@ def filled(executions: tuple[Execution, ...]) -> Counter[str]:
 
 def session(book: list[WorkingOrder], bar: Bar) -> tuple[tuple[Execution, ...], tuple[Execution, ...]]:
     """Executions of the auction and of the rest of the session."""
-    opening = opening_auction(book, bar, CAP)
+    opening = auction(book, bar)
     used = sum((e.qty for e in opening), Decimal(0))
-    return opening, rest_of_session(after(book, opening), bar, CAP, used)
+    there = Liquidity(bar, shares_of(bar, CAP.session, used))
+    return opening, after_open(after(book, opening), there).executions
+
+
+def auction(book: list[WorkingOrder], bar: Bar) -> tuple[Execution, ...]:
+    return at_open(book, Liquidity(bar, shares_of(bar, CAP.auction))).executions
 
 
 @given(books(), bars())
@@ -92,9 +99,9 @@ def test_every_price_was_traded_and_every_limit_kept(book, bar):
     for execution in opening + later:
         order = orders[execution.order_id]
         assert bar.low <= execution.price <= bar.high
-        if order.limit_price is not None:
+        if order.limit is not None:
             sign = order.side.sign
-            assert sign * execution.price <= sign * order.limit_price
+            assert sign * execution.price <= sign * order.limit
 
 
 @given(books(), bars())
@@ -109,8 +116,8 @@ def test_what_came_late_trades_only_at_the_close(book, bar):
 @given(books(), bars())
 def test_earlier_orders_of_a_kind_are_served_first(book, bar):
     """Time priority would not hold: a later market order would take an earlier one's shares."""
-    done = filled(opening_auction(book, bar, CAP))
-    market = [o for o in book if o.limit_price is None and not o.is_late]
+    done = filled(auction(book, bar))
+    market = [o for o in book if o.limit is None and not o.is_late]
     short_of = [done[o.order_id] < o.leaves for o in market]
     assert short_of == sorted(short_of)  # once one is not filled in full, no later one is
     waiting = [o.order_id for o, short in zip(market, short_of, strict=True) if short][1:]
@@ -139,7 +146,7 @@ BAR = Bar(*map(Decimal, ("10", "12", "8", "11", "1000")))
 
 
 def one(limit: str | None, side: Side = Side.BUY, is_late: bool = False) -> list[WorkingOrder]:
-    return [WorkingOrder("o", side, Decimal(50), None if limit is None else Decimal(limit), is_late)]
+    return [WorkingOrder("o", side, Decimal(50), limited(None if limit is None else Decimal(limit)), is_late)]
 
 
 def traded_at(book: list[WorkingOrder], bar: Bar = BAR) -> list[str]:
@@ -162,7 +169,7 @@ def test_each_kind_of_order_has_its_price():
 
 def test_what_the_auction_leaves_over_trades_at_the_close_or_its_limit():
     """A capped day order would be stuck, or trade above its limit."""
-    big = [WorkingOrder("o", Side.BUY, Decimal(150), None)]
+    big = [WorkingOrder("o", Side.BUY, Decimal(150))]
     assert [(e.qty, e.price) for phase in session(big, BAR) for e in phase] == [(100, 10), (50, 11)]
-    capped = [WorkingOrder("o", Side.BUY, Decimal(150), Decimal("10.5"))]
+    capped = [WorkingOrder("o", Side.BUY, Decimal(150), limited(Decimal("10.5")))]
     assert [(e.qty, e.price) for phase in session(capped, BAR) for e in phase] == [(100, 10), (50, Decimal("10.5"))]

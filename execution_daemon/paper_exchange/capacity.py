@@ -1,0 +1,107 @@
+"""What the account may still open, kept up to date symbol by symbol: an order costs a look at its own symbol only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from bifrost_core.trading.orders import ZERO
+from bifrost_core.trading.terms import OrdType
+from execution_daemon.paper_exchange import account, refusals
+from execution_daemon.paper_exchange.account import Commitment, Margin
+from execution_daemon.paper_exchange.books import Books
+from execution_daemon.paper_exchange.market import Market
+from execution_daemon.paper_exchange.records import StoredOrder
+from execution_daemon.paper_exchange.refusals import NewOrder
+
+MARKS_AGE_SECONDS = 60.0
+
+
+class Capacity:
+    """Marks, equity and buying power. Marks are read again at another market time (a minute, on the wall clock)."""
+
+    def __init__(
+        self, books: Books, market: Market, margin: Margin, now: Callable[[], datetime], is_live: bool
+    ) -> None:
+        self._books = books
+        self._market = market
+        self._margin = margin
+        self._now = now
+        self._is_live = is_live
+        self._marks: dict[str, Decimal | None] = {}
+        self._marked_at: datetime | None = None
+        self._opening: dict[str, tuple[int, Decimal]] = {}
+
+    def forget(self) -> None:
+        """Read every mark again: the market is another than it was."""
+        self._marks.clear()
+        self._opening.clear()
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """The last trade in today's shares."""
+        now = self._now()
+        if self._marked_at is None or self._is_old(now, self._marked_at):
+            self.forget()
+            self._marked_at = now
+        if symbol not in self._marks:
+            trade = self._market.last_trade(symbol, now)
+            splits = json.loads(self._books.ledger.get("splits") or "{}")
+            numerator, denominator = splits.get(symbol, (1, 1))
+            self._marks[symbol] = None if trade is None else trade.price * numerator / denominator
+        return self._marks[symbol]
+
+    def _is_old(self, now: datetime, then: datetime) -> bool:
+        return (now - then).total_seconds() > MARKS_AGE_SECONDS if self._is_live else now != then
+
+    def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
+        """The marks of those that have one."""
+        found = ((symbol, self.mark(symbol)) for symbol in symbols)
+        return {symbol: mark for symbol, mark in found if mark is not None}
+
+    def equity(self) -> Decimal:
+        """Cash and positions at their marks, USD."""
+        held = self._books.positions()
+        return account.equity(self._books.cash, held, self.marks(p.symbol for p in held))
+
+    def buying_power(self) -> Decimal:
+        """What may still be opened, USD."""
+        held = self._books.positions()
+        marks = self.marks(p.symbol for p in held)
+        free = account.buying_power(self._books.cash, held, marks, (), self._margin)
+        return free - sum((self._opening_value(symbol) for symbol in self._books.symbols()), ZERO)
+
+    def check(self, new: NewOrder) -> None:
+        """Refuse an order that the account cannot carry."""
+        working = [self._commitment(order, order.leaves) for order in self._books.orders_of(new.symbol)]
+        held = [self._books.position(new.symbol)]
+        mine = self._commitment(new, new.qty)
+        more = account.opening_value(held, [*working, mine]) - account.opening_value(held, working)
+        if more > 0:
+            refusals.check_buying_power(more, self.buying_power())
+
+    def _opening_value(self, symbol: str) -> Decimal:
+        self.mark(symbol)  # a new time makes all of them old
+        revision = self._books.revisions[symbol]
+        known = self._opening.get(symbol)
+        if known is None or known[0] != revision:
+            working = [self._commitment(order, order.leaves) for order in self._books.orders_of(symbol)]
+            known = revision, account.opening_value([self._books.position(symbol)], working)
+            self._opening[symbol] = known
+        return known[1]
+
+    def _commitment(self, order: NewOrder | StoredOrder, leaves: Decimal) -> Commitment:
+        return Commitment(order.symbol, order.side, leaves, self._price(order))
+
+    def _price(self, order: NewOrder | StoredOrder) -> Decimal:
+        """What a share may cost: its limit, where it is touched, or a bit more than its trigger or the last trade."""
+        terms = order.terms
+        if terms.limit_price is not None:
+            return terms.limit_price
+        if terms.order_type is OrdType.MARKET_IF_TOUCHED and terms.stop_price is not None:
+            return terms.stop_price
+        base = terms.stop_price if terms.stop_price is not None else self.mark(order.symbol)
+        if base is None:
+            raise refusals.Refused(403, 40310000, f"{order.symbol} has no price yet: buying power cannot be checked")
+        return base * (1 + self._margin.market_buffer)

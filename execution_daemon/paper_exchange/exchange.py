@@ -179,7 +179,7 @@ class Exchange:
         elif self.books.asset(order.symbol).is_halted:
             self._cancel_immediate(order.symbol, now)
         elif session is not None:
-            self._sessions.meet_book(order, session, now)
+            self._sessions.meet(order, session, now)
 
     def cancel(self, order_id: str) -> None:
         """Cancel an open order, or raise Refused. Call `run_due` first."""

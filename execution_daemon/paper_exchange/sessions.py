@@ -23,7 +23,7 @@ from execution_daemon.paper_exchange.matching import Liquidity, VolumeCap
 from execution_daemon.paper_exchange.quote_matching import Shown
 from execution_daemon.paper_exchange.records import StoredExecution, StoredOrder
 from execution_daemon.paper_exchange.tape import Bar, Minute, Quote
-from execution_daemon.paper_exchange.working import Execution, Outcome, WorkingOrder
+from execution_daemon.paper_exchange.working import IMMEDIATE, Execution, Outcome, WorkingOrder
 
 AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 
@@ -186,14 +186,32 @@ class Sessions:
         working = [_working(o, minute.start_at) for o in self._continuous(symbol, at)]
         self._apply(at, session, matching.after_open(working, there, is_entering=is_first), bar)
 
-    def meet_book(self, order: StoredOrder, session: Session, now: datetime) -> None:
-        """A new order against the recorded book as it stands, if there is one."""
+    def meet(self, order: StoredOrder, session: Session, now: datetime) -> None:
+        """A new order in an open market: against the recorded book, if there is one; an immediate one is decided now,
+        without a book against the last print.
+        """
+        if order.terms.time_in_force in AUCTIONS or self._books.asset(order.symbol).is_halted:
+            return
         quotes = self._market.quotes(order.symbol, session)
         quote = self._market.quote(order.symbol, now)
-        if quote is None or not quotes or quote.at < quotes[0].at or order.terms.time_in_force in AUCTIONS:
-            return
-        if not self._books.asset(order.symbol).is_halted:
+        if quote is not None and quotes and quotes[0].at <= quote.at:
             self._meet(quote, session, [order], now)
+        elif order.terms.time_in_force in IMMEDIATE and not _working(order, now).is_conditional:
+            self._meet_last(order, session, now)
+
+    def _meet_last(self, order: StoredOrder, session: Session, now: datetime) -> None:
+        """What the last print gives: an auction's share of the day's volume, less what was taken of it."""
+        trade = self._market.last_trade(order.symbol, now)
+        day = self._market.bars(session.session).get(order.symbol) or self._first_bar(order.symbol, session)
+        working = replace(_working(order, now), is_late=False)
+        if trade is not None and day is not None:
+            bar = Bar(trade.price, trade.price, trade.price, trade.price, day.volume)
+            due = Due(now, Moment.TRADING, session)
+            used = self._books.ledger.shares_traded(order.symbol, session.session)
+            there = self._liquidity(bar, order.symbol, due, day, used)
+            self._apply(now, session, matching.at_open([working], there), bar)
+        if (left := self._books.open_orders.get(order.order_id)) is not None:
+            self._books.end(left, "canceled", now, "immediate order: nothing was there")
 
     def _meet(self, quote: Quote, session: Session, orders: list[StoredOrder], at: datetime) -> None:
         if not orders:

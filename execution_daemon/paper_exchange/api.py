@@ -170,13 +170,18 @@ def _activities(router: APIRouter, exchange: Exchange) -> None:
     @router.get("/account/activities")
     async def activities(
         activity_types: Text = None,
+        category: Text = None,
         after: Text = None,
         direction: Text = None,
         page_size: Text = None,
         page_token: Text = None,
     ) -> list[dict[str, Any]]:
         types = [name for name in (activity_types or "").split(",") if name]
-        return _history(exchange, types, _activity_page(exchange, after, direction, page_size, page_token))
+        page = _activity_page(exchange, after, direction, page_size, page_token)
+        if category is not None:
+            wanted = requests.choice(category, "category", "trade_activity", "non_trade_activity")
+            page = replace(page, is_trade=wanted == "trade_activity")
+        return _history(exchange, types, page)
 
     @router.get("/account/activities/{activity_type}")
     async def of_type(

@@ -43,7 +43,8 @@ Row = TypeVar("Row")
 class Page:
     """A page of rows in one direction: those after the row `cursor` (its seq; 0: from the beginning), after `since`.
 
-    `newer_than` is a row that all of them are younger than, in either direction.
+    `newer_than` is a row that all of them are younger than, in either direction; `is_trade` asks for FILL activities
+    only, or for none (None: both).
     """
 
     size: int
@@ -51,6 +52,7 @@ class Page:
     cursor: int = 0
     since: datetime | None = None
     newer_than: int = 0
+    is_trade: bool | None = None
 
     def bounds(self, time_column: str) -> tuple[list[str], list[Any]]:
         """Conditions and their parameters."""
@@ -247,6 +249,8 @@ class Ledger:
     def page_of_activities(self, page: Page, types: Sequence[str] = ()) -> tuple[Activity, ...]:
         """The history, of some types or of all."""
         conditions, parameters = page.bounds("at")
+        if page.is_trade is not None:
+            conditions.append(f"exec_id is {'not ' if page.is_trade else ''}null")
         if types:
             conditions.append(f"activity_type in ({', '.join('?' for _ in types)})")
         return self._rows(records.activity_of, _page("activities", conditions, page), [*parameters, *types, page.size])

@@ -1,0 +1,55 @@
+"""A handful of the campaign's scenarios with real processes; `make chaos` runs them all, and for longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.chaos.campaign import GENERATED, run_one
+from benchmarks.chaos.report import BEGIN, DOCUMENT, END, markdown, report_of, written
+from benchmarks.chaos.scenarios import SCENARIOS
+from benchmarks.chaos.servers import Server, running_server
+from execution_daemon.shell.failpoints import FailPoint
+
+SHORT = (
+    "killed_at_intent_committed",
+    "leader_frozen",
+    "postgres_killed",
+    "backends_terminated",
+    "network_drop_answer",
+    "killed_mid_batch",
+)
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Server]:
+    with running_server(GENERATED) as server:
+        yield server
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", SHORT)
+def test_the_invariants_hold(ground, name):
+    """An order lost, doubled or beyond a limit when a process dies, freezes or cannot be heard."""
+    outcome = run_one(SCENARIOS[name], 1, ground)
+    assert outcome.violations == ()
+    assert outcome.fills > 0
+
+
+def test_every_failpoint_has_its_scenario():
+    """A failpoint that no campaign kills at proves nothing."""
+    assert {f"killed_at_{point}" for point in FailPoint} <= SCENARIOS.keys()
+
+
+def test_the_document_has_a_place_for_the_campaign():
+    """`--table` writes between two marks: without them it would replace the page."""
+    text = DOCUMENT.read_text()
+    assert text.count(BEGIN) == text.count(END) == 1
+    head, tail = text.split(BEGIN)[0], text.split(END)[1]
+    assert written(text, "new") == f"{head}{BEGIN}\n\nnew\n\n{END}{tail}"
+
+
+def test_a_regime_that_was_not_run_is_not_shown_as_clean():
+    """Zero missed bugs out of none planted reads like a proof."""
+    assert "| planted bugs, caught | not run, not run |" in markdown(report_of([], None, None))

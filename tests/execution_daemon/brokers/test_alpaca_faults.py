@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,7 +30,8 @@ from execution_daemon.brokers.port import (
 
 ORDER = BrokerOrder("mine-1", "MSFT", Side.BUY, Decimal(100), Terms(time_in_force=TimeInForce.OPG))
 SHORT_SECONDS, LONG_SECONDS = 1.0, 20.0  # where an answer is never given, and where it is
-HANG, HANG_UP = object(), object()
+HANG, HANG_UP, TRICKLE = object(), object(), object()
+TRICKLE_SECONDS = 0.05
 HELD = {
     "id": "904837e3-3b76-47ec-b432-046db621571b",
     "client_order_id": "mine-1",
@@ -46,9 +49,10 @@ HELD = {
 }
 
 
-def answer(status: int, body: Any) -> bytes:
+def answer(status: int, body: Any, header: bytes = b"") -> bytes:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return b"HTTP/1.1 %d x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(text), text)
+    head = b"HTTP/1.1 %d x\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n"
+    return head % (status, header, len(text)) + text
 
 
 class Misbehaving:
@@ -71,10 +75,20 @@ class Misbehaving:
             step = next(found for start, found in step.items() if path.startswith(start))
         if step is HANG:
             await self._released.wait()
+        elif step is TRICKLE:
+            await self._trickle(writer)
         elif step is not HANG_UP:
             writer.write(step)
             await writer.drain()
         writer.close()
+
+    async def _trickle(self, writer: asyncio.StreamWriter) -> None:
+        """A byte at a time: each read succeeds, and the answer never ends."""
+        with contextlib.suppress(ConnectionError):
+            for byte in answer(200, HELD):
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(TRICKLE_SECONDS)
 
     def release(self) -> None:
         self._released.set()
@@ -92,7 +106,7 @@ async def play() -> AsyncIterator[Play]:
         server = Misbehaving(list(script))
         listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         port = listener.sockets[0].getsockname()[1]
-        patience = SHORT_SECONDS if HANG in script else LONG_SECONDS
+        patience = SHORT_SECONDS if HANG in script or TRICKLE in script else LONG_SECONDS
         broker = AlpacaBroker(f"http://127.0.0.1:{port}", "key", "secret", patience)
 
         async def end() -> None:
@@ -110,10 +124,12 @@ async def play() -> AsyncIterator[Play]:
 
 UNPROVEN = {
     "no answer": HANG,
+    "an answer that never ends": TRICKLE,
+    "sent on to another address": answer(307, b"", b"Location: /v2/orders\r\n"),
     "hung up": HANG_UP,
     "server error": answer(500, {"code": 50010000, "message": "internal"}),
     "bad gateway": answer(502, b"<html>"),
-    "too many requests": answer(429, {"code": 42910000, "message": "slow down"}),
+    "too many requests": answer(429, {"code": 42910000, "message": "slow down"}, b"Retry-After: 0\r\n"),
     "not authorized": answer(401, {"code": 40110000, "message": "no"}),
     "a proxy's 403": answer(403, b"<html>blocked</html>"),
     "a 422 without a code": answer(422, {"message": "?"}),
@@ -200,6 +216,34 @@ async def test_reads_are_tried_again_but_not_for_ever(play):
         assert len(server.requests) == READ_ATTEMPTS
 
 
+async def test_a_read_waits_as_long_as_it_is_asked_to(play):
+    """A client that goes on asking is locked out for longer."""
+    busy = answer(429, {"code": 42910000, "message": "slow down"}, b"Retry-After: 1\r\n")
+    server, broker = await play(busy, answer(200, HELD))
+    began = time.monotonic()
+    assert await broker.find("mine-1") is not None
+    assert time.monotonic() - began >= 1
+    assert len(server.requests) == 2
+
+
+async def test_a_read_does_not_wait_for_longer_than_an_answer(play):
+    """A reconciliation would hang for as long as somebody else says."""
+    server, broker = await play(answer(429, {"code": 42910000, "message": "?"}, b"Retry-After: 3600\r\n"))
+    with pytest.raises(BrokerUnclear, match="429"):
+        await broker.account()
+    assert len(server.requests) == 1
+
+
+async def test_an_order_taken_under_a_500_is_found(play):
+    """The order lives, and nobody would know."""
+    server, broker = await play(answer(500, {"code": 50010000, "message": "internal"}), answer(200, HELD))
+    with pytest.raises(BrokerUnclear):
+        await broker.submit(ORDER)
+    found = await broker.find("mine-1")
+    assert found is not None and found.broker_order_id == HELD["id"]
+    assert [request.split(" ")[0] for request in server.requests] == ["POST", "GET"]
+
+
 LATEST = b'{"trades": {"MSFT": {"t": "2013-02-20T14:30:00.000000001Z", "p": 28.130000000000001}}}'
 QUOTED = b'{"quotes": {"MSFT": {"t": "2013-02-20T14:30:00Z", "bp": 28.120000000000001, "bs": 1, "ap": 0, "as": 0}}}'
 
@@ -249,7 +293,10 @@ async def test_garbage_in_the_stream_means_a_new_connection(free_port):
     """A report that cannot be read would be skipped, and with it a fill."""
     new = {"stream": "trade_updates", "data": {"event": "new", "timestamp": "2013-02-20T14:00:00Z", "order": HELD}}
     broken = {"stream": "trade_updates", "data": {"event": "fill", "order": HELD}}
-    ignored = [{"stream": "other"}, {"stream": "trade_updates", "data": {"event": "restated", "order": HELD}}]
+    ignored = [
+        {"stream": "other"},
+        {"stream": "trade_updates", "data": {"event": "order_cancel_rejected", "order": HELD}},
+    ]
     scripts = [[new, broken, new], [*ignored, new]]
     connections = 0
 

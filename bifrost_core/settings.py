@@ -143,10 +143,25 @@ class Settings(BaseSettings):
     max_weight: float = Field(default=0.30, gt=0, le=1, description="Portfolio limit: absolute weight per name.")
 
     broker_url: str = Field(default="", description="Alpaca trading API; empty means the local paper exchange.")
+    broker: Literal["alpaca", "interactive_brokers"] = Field(
+        default="alpaca", description="The broker's adapter; the local paper exchange speaks Alpaca's API."
+    )
+    ib_host: str = Field(default="127.0.0.1", description="Where TWS or IB Gateway listens.")
+    ib_port: int = Field(
+        default=7497, ge=1, le=65535, description="TWS 7497 paper, 7496 live; IB Gateway 4002 paper, 4001 live."
+    )
+    ib_client_id: int = Field(
+        default=17, ge=1, description="The daemon's own id at TWS: only it can cancel what it sent."
+    )
+    ib_account: str = Field(default="", description="Account at Interactive Brokers; empty: the only one.")
     clock: Literal["system", "exchange"] = Field(
         default="exchange", description="The daemon's market clock: this machine's, or the broker's (replays)."
     )
     send_timeout_seconds: float = Field(default=5.0, gt=0)
+    execution: Literal["market", "twap", "vwap", "pov", "is"] = Field(
+        default="market", description="How batches are executed: at once, or in slices until their validity ends."
+    )
+    participation: float = Field(default=0.1, gt=0, le=1, description="POV: share of the market's volume to trade.")
     poll_seconds: float = Field(default=2.0, gt=0, description="The daemon's safety-net poll behind the doorbell.")
     reconcile_seconds: float = Field(default=30.0, gt=0)
     lease_seconds: float = Field(default=10.0, gt=0)

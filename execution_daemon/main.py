@@ -17,7 +17,7 @@ import uvicorn
 from bifrost_core.errors import BifrostError
 from bifrost_core.settings import Settings, load_settings
 from execution_daemon.api.app import create_app
-from execution_daemon.brokers.alpaca import AlpacaBroker
+from execution_daemon.brokers.choose import broker_of
 from execution_daemon.brokers.port import Broker
 from execution_daemon.errors import PortTaken
 from execution_daemon.shell.daemon import Daemon
@@ -62,7 +62,7 @@ def run(settings: Settings) -> None:
 async def serve(settings: Settings) -> None:
     """The daemon against the broker of the settings, with its control plane, until it is told to stop."""
     listener = listen(settings.daemon_port)
-    broker = AlpacaBroker.of(settings)
+    broker = broker_of(settings)
     try:
         await serve_with(settings, broker, listener, _failpoint())
     finally:

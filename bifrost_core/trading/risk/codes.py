@@ -58,12 +58,15 @@ class RiskCode(StrEnum):
     @property
     def limit(self) -> LimitCode | None:
         """The limit row of the same name, where the control has one."""
-        return LimitCode(self.value) if self.value in LimitCode.__members__ else None
+        return _LIMIT_OF[self]
 
     @property
     def may_pass_later(self) -> bool:
         """Whether the same order could be accepted later, if only time, prices and the book move."""
         return PUBLISHED[self].may_pass_later
+
+
+_LIMIT_OF = {code: LimitCode(code.value) if code.value in LimitCode.__members__ else None for code in RiskCode}
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,8 @@ class StrictDecoder(Decoder):  # type: ignore[misc]  # the library is followed a
         self.wrapper.commissionReport(CommissionReport(fields[2], Decimal(fields[3]), fields[4]))
 
     def position(self, fields: list[str]) -> None:
-        contract = Contract(conId=int(fields[3]), symbol=fields[4], secType=fields[5], localSymbol=fields[11])
-        contract.currency = fields[10]
+        contract = Contract(conId=int(fields[3]), symbol=fields[4], secType=fields[5], localSymbol=fields[12])
+        contract.currency = fields[11]
         self.wrapper.position(fields[2], contract, Decimal(fields[14]), Decimal(fields[15]))
 
     def execDetails(self, fields: list[str]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
-from execution_daemon.brokers.port import BrokerUnclear, Connected, ExecKind
-from execution_daemon.brokers.simulated import EPOCH, Fault, SimulatedBroker
+from execution_daemon.brokers.port import BrokerRefused, BrokerStatus, BrokerUnclear, Connected, ExecKind, Side
+from execution_daemon.brokers.simulated import EPOCH, LATE_BY_REQUESTS, Fault, SimulatedBroker
 from tests.execution_daemon.brokers.conformance import AdjustmentConformance, BrokerConformance, BustConformance
 from tests.execution_daemon.brokers.venue import DAY, Day, Ear, Venue
 
@@ -152,8 +155,140 @@ async def test_a_disconnect_loses_what_was_not_read():
     await stream.aclose()
 
 
+async def test_a_late_request_arrives_after_its_absence_was_proven():
+    """The nastiest case would not be simulated: the broker lacks the id, and a moment later it has it."""
+    venue = make_venue()
+    venue.broker.plan(Fault.LATE_REQUEST)
+    with pytest.raises(BrokerUnclear):
+        await venue.broker.submit(venue.order("a"))
+    assert venue.broker.accepted == []
+    for _ in range(LATE_BY_REQUESTS + 1):
+        await venue.broker.market_time()
+    assert venue.broker.accepted == ["a"]
+    await venue.broker.submit(venue.order("a"))
+    assert venue.broker.accepted == ["a"]
+
+
+async def test_a_late_cancel_arrives_too():
+    """An order that was given up canceling would be believed to work."""
+    venue = make_venue()
+    await venue.broker.submit(venue.order("a"))
+    venue.broker.plan(Fault.LATE_REQUEST)
+    with pytest.raises(BrokerUnclear):
+        await venue.broker.cancel("a")
+    venue.broker.deliver_late()
+    assert (await venue.broker.find("a")).status is BrokerStatus.CANCELED
+
+
+async def test_a_request_that_is_given_up_on_its_way_arrives_later():
+    """A send that timed out would always be lost, and never late."""
+    venue = make_venue(slow_seconds=3600.0)
+    venue.broker.plan(Fault.SLOW_ANSWER)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await venue.broker.submit(venue.order("a"))
+    assert venue.broker.accepted == []
+    venue.broker.deliver_late()
+    assert venue.broker.accepted == ["a"]
+
+
+QUESTIONS: dict[str, Callable[[SimulatedBroker], Awaitable[Any]]] = {
+    "find": lambda broker: broker.find("a"),
+    "open_orders": lambda broker: broker.open_orders(),
+    "orders": lambda broker: broker.orders(),
+    "fills": lambda broker: broker.fills(),
+    "adjustments": lambda broker: broker.adjustments(),
+    "positions": lambda broker: broker.positions(),
+    "account": lambda broker: broker.account(),
+    "market_time": lambda broker: broker.market_time(),
+    "last_trade": lambda broker: broker.last_trade(["MSFT"]),
+    "tradability": lambda broker: broker.tradability(["MSFT"]),
+}
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS.keys())
+async def test_every_question_can_be_refused(ask):
+    """A reconciliation that fails in its middle would not be simulated."""
+    venue = make_venue()
+    venue.broker.plan(Fault.REFUSED_READ)
+    with pytest.raises(BrokerUnclear):
+        await ask(venue.broker)
+    await ask(venue.broker)
+
+
+async def test_a_stale_answer_is_what_was_true_before_but_absence_is_proof():
+    """Lists that lag behind the stream would not be simulated; an order that a list denies would be sent twice."""
+    venue = make_venue()
+    venue.broker.plan(Fault.STALE_READ, 3)
+    await venue.broker.submit(venue.order("a"))
+    assert await venue.broker.orders() == ()
+    assert await venue.broker.find("a") is not None
+    await venue.open_market()
+    assert await venue.broker.positions() == ()
+    assert len(await venue.broker.positions()) == 1
+
+
+async def test_a_cut_stream_loses_the_report_that_it_was_cut_at():
+    """A disconnect in the middle of a burst of fills would lose nothing."""
+    venue = make_venue()
+    stream = venue.broker.events()
+    assert await anext(stream) == Connected(1)
+    venue.broker.plan(Fault.DISCONNECT)
+    await venue.broker.submit(venue.order("a"))
+    assert await anext(stream) == Connected(2)
+    await venue.open_market()
+    assert (await anext(stream)).kind is ExecKind.TRADE
+    await stream.aclose()
+
+
+async def test_a_continuous_market_fills_at_once_and_a_halted_one_not_at_all():
+    """Slices of a parent order would wait for an auction; orders would trade through a halt."""
+    venue = make_venue(is_continuous=True)
+    await venue.open_market()
+    await venue.broker.submit(venue.order("now", terms=DAY))
+    assert (await venue.broker.find("now")).status is BrokerStatus.FILLED
+    venue.broker.set_tradability("MSFT", is_halted=True)
+    await venue.broker.submit(venue.order("later", terms=DAY))
+    venue.broker.trade("MSFT", Decimal(28))
+    assert (await venue.broker.find("later")).status is BrokerStatus.NEW
+    assert (await venue.broker.tradability(["MSFT"]))["MSFT"].is_halted
+    venue.broker.set_tradability("MSFT", is_halted=False)
+    venue.broker.trade("MSFT", Decimal(28))
+    assert (await venue.broker.find("later")).status is BrokerStatus.FILLED
+
+
+async def test_shares_that_nobody_lends_are_not_sold_short():
+    """Short-sale checks of the daemon would never be put to the test."""
+    venue = make_venue()
+    venue.broker.set_tradability("MSFT", available_to_short=Decimal(50))
+    with pytest.raises(BrokerRefused, match="can be borrowed"):
+        await venue.broker.submit(venue.order("a", 51, side=Side.SELL))
+    await venue.broker.submit(venue.order("b", 50, side=Side.SELL))
+    venue.broker.set_tradability("MSFT", is_tradable=False)
+    with pytest.raises(BrokerRefused, match="not_tradable"):
+        await venue.broker.submit(venue.order("c"))
+
+
+async def test_quotes_and_volume_are_what_the_driver_says():
+    """Price collars and participation rates could not be simulated."""
+    venue = make_venue()
+    assert (await venue.broker.last_trade(["MSFT"]))["MSFT"].volume is None
+    venue.broker.set_quote("MSFT", Decimal("28.12"), Decimal("28.14"))
+    venue.broker.trade("MSFT", Decimal("28.13"), Decimal(700))
+    venue.broker.trade("MSFT", Decimal("28.13"), Decimal(300))
+    last = (await venue.broker.last_trade(["MSFT"]))["MSFT"]
+    assert (last.bid, last.ask, last.volume) == (Decimal("28.12"), Decimal("28.14"), 1000)
+
+
+async def test_a_clock_that_is_given_is_the_markets():
+    """Two daemons on a virtual clock would see a market that stands still."""
+    moments = iter([EPOCH, OPEN_AT, OPEN_AT + timedelta(seconds=1)])
+    broker = SimulatedBroker({}, CASH, clock=lambda: next(moments))
+    assert [await broker.market_time() for _ in range(2)] == [OPEN_AT, OPEN_AT + timedelta(seconds=1)]
+
+
 async def run_with_rates(seed: int) -> list[str]:
-    venue = make_venue(seed=seed, rates={Fault.LOST_REQUEST: 0.3, Fault.LOST_ANSWER: 0.3, Fault.PARTIAL_FILL: 0.5})
+    venue = make_venue(seed=seed, rates=dict.fromkeys(Fault, 0.2))
     outcomes = []
     for n in range(40):
         try:
@@ -161,7 +296,7 @@ async def run_with_rates(seed: int) -> list[str]:
         except BrokerUnclear:
             outcomes.append("?")
     await venue.open_market()
-    return outcomes + [f"{f.client_order_id}:{f.last_qty}" for f in await venue.broker.fills()]
+    return outcomes + [f"{f.client_order_id}:{f.last_qty}" for f in venue.broker.ledger.fills]
 
 
 async def test_the_same_seed_gives_the_same_faults():

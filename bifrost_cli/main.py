@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from bifrost_cli.commands import (
+    control,
     db,
     health,
     lineage,
@@ -18,6 +19,7 @@ from bifrost_cli.commands import (
     revisions,
     run_parts,
     show,
+    token,
 )
 from bifrost_core.errors import BifrostError
 
@@ -46,11 +48,13 @@ app.add_typer(reference.app, name="reference")
 app.add_typer(lineage.app, name="lineage")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(retention.app, name="retention")
+app.add_typer(token.app, name="token")
 pipeline.register(app)
 revisions.register(app)
 run_parts.register(app)
 show.register(app)
 health.register(app)
+control.register(app)
 
 if __name__ == "__main__":
     app()

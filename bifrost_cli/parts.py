@@ -54,6 +54,7 @@ def all_parts(settings: Settings) -> tuple[Part, ...]:
         code_location(settings),
         Part("paper-exchange", _bifrost("paper-exchange"), "paper_exchange_port", settings.paper_exchange_port),
         daemon(settings),
+        Part("deadman", _bifrost("deadman"), after=settings.daemon_port),
         dagster_webserver(settings),
         dagster_daemon(settings),
         dashboard(settings),

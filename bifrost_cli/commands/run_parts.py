@@ -1,4 +1,4 @@
-"""`bifrost paper-exchange`, `daemon`, `dashboard` and `up`: the always-on parts, one by one or all together."""
+"""`bifrost paper-exchange`, `daemon`, `deadman`, `dashboard`, `up`: the always-on parts, one by one or all together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
     app.command("paper-exchange")(paper_exchange)
     app.command()(daemon)
+    app.command()(deadman)
     app.command()(dashboard)
     app.command()(up)
 
@@ -25,6 +26,13 @@ def paper_exchange() -> None:
 def daemon() -> None:
     """Run the execution daemon: plans, checks risk, sends orders, reconciles."""
     from execution_daemon.main import run
+
+    run(load_settings())
+
+
+def deadman() -> None:
+    """Run the dead-man switch: halts and cancels when the daemon goes silent."""
+    from execution_daemon.deadman import run
 
     run(load_settings())
 

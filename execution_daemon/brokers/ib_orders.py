@@ -110,12 +110,12 @@ class KnownOrders:
         is_other = known is not None and known.perm_id and order.permId and known.perm_id != order.permId
         return f"ib-{order.permId}" if is_other else wire.name_of(order)
 
-    def on_order(self, order: Any, status: str, at: datetime) -> Iterable[ExecutionReport]:
+    def on_order(self, order_id: int, order: Any, status: str, at: datetime) -> Iterable[ExecutionReport]:
         """An openOrder message. ValueError where TWS took the order under another reference than ours."""
-        known = self._by_order_id.get(order.orderId) or self.by_name.get(order.orderRef)
+        known = self._by_order_id.get(order_id) or self.by_name.get(self.name_of(order))
         if known is None:
             return ()
-        if order.orderId == known.order_id and order.orderRef != known.name:
+        if order_id != FOREIGN_ID and order.orderRef != known.name:
             raise ValueError(f"TWS has {known.name} under the reference {order.orderRef}")
         self._identify(known, known.order_id, order.permId)
         return self._on_word(known, status, at)

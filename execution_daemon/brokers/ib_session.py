@@ -202,10 +202,10 @@ class Session:
     def on_order(self, order: Any, status: str) -> None:
         """An open order, asked for or not."""
         if order.account == self.account:
-            name = order.orderRef
-            for report in self._orders.on_order(order, status, self.now()):
+            ours = order.orderId if order.clientId == self._endpoint.client_id else FOREIGN_ID
+            for report in self._orders.on_order(ours, order, status, self.now()):
                 self._put(report)
-            self._answer(name)
+            self._answer(order.orderRef)
 
     def on_status(self, order_id: int, client_id: int, perm_id: int, status: Status) -> None:
         """What became of an order."""

@@ -1,4 +1,4 @@
-"""Interactive Brokers' adapter, with the real ib_async client, against a TWS on the loopback interface: the contract."""
+"""Interactive Brokers' adapter with the real ib_async client against a loopback TWS: the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TWS on the loopback interface that speaks enough of its socket protocol for the real ib_async client, and misbehaves.
+"""A TWS on the loopback interface: enough of its socket protocol for the real ib_async client, and faults.
 
 Order of messages, codes and texts follow IBKR's documentation and logs of real sessions in public issue threads.
 """
@@ -44,6 +44,7 @@ class Faults:
     cut_after: set[int] = field(default_factory=set)  # processed, not answered, and the connection ends
     garbled: set[int] = field(default_factory=set)  # answered with something that cannot be read
     refusal: tuple[int, str] | None = None  # the next order is answered with this message only
+    works_what_it_refuses: bool = False
     is_silent: bool = False  # takes everything in, says nothing
     holds_commissions: bool = False
     repeats_executions: bool = False
@@ -170,6 +171,10 @@ class TwsServer:
     def _place(self, client: Client, fields: list[str]) -> None:
         if self.faults.refusal is not None:
             (code, text), self.faults.refusal = self.faults.refusal, None
+            if self.faults.works_what_it_refuses:
+                self._is_mute = True
+                self.book.take(wire.placed(fields, client.client_id, 1000))
+                self._is_mute = False
             self._answer(client, wire.error(int(fields[1]), code, text))
             return
         order = wire.placed(fields, client.client_id, 1000 + len(self.placed))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.result import Result, table, write
 
-NAMES = ("bars", "intraday", "nightly", "features", "daemon", "demo", "install")
+NAMES = ("bars", "intraday", "nightly", "features", "daemon", "order_path", "core", "demo", "install")
 LATEST = Path(__file__).parent / "results" / "latest.json"
 
 

@@ -15,8 +15,8 @@ from bifrost_core.calendar import Session, sessions_between
 from bifrost_core.warehouse.warehouse import Warehouse
 
 REAL = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
-FIRST, LAST = date(2013, 2, 1), date(2013, 3, 1)  # where the packaged bars end
-FIRST_TRADED = date(2013, 2, 20)
+FIRST, LAST = date(2012, 11, 1), date(2013, 3, 1)  # where the packaged bars end
+FIRST_TRADED = date(2013, 1, 15)
 SEED = 20_130_220
 NO_PAYLOAD = "0" * 64
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,8 +132,9 @@ class DaemonProcess(Process):
 
     def request(self, method: str, path: str, body: Any = None, timeout: float = 5.0) -> httpx.Response:
         """An operator's request to its control plane."""
-        token = {"Authorization": f"Bearer {self.settings.secrets.daemon_token}"}
-        return httpx.request(method, self.settings.daemon_url + path, json=body, headers=token, timeout=timeout)
+        token = self.settings.secrets.daemon_token
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4())}
+        return httpx.request(method, self.settings.daemon_url + path, json=body, headers=headers, timeout=timeout)
 
 
 def exchange_at(settings: Settings, folder: Path) -> Exchange:

@@ -35,9 +35,9 @@ def killed_at(point: FailPoint, shop: Shop) -> None:
 def kill_by_operator(shop: Shop) -> None:
     """Engage the account's switch through the control plane; released once the daemon that did it is dead."""
     shop.post()
-    body = {"scope": "account", "key": shop.settings.account, "engaged": True, "reason": "chaos"}
+    body = {"scope": "account", "key": shop.settings.account, "reason": "chaos"}
     try:
-        shop.daemon.request("POST", "/kill-switch", body)
+        shop.daemon.request("POST", "/halt", body)
     except httpx.TransportError:
         shop.notes.append("the switch's answer was lost with the daemon")
     shop.until(lambda: shop.daemon.kills > 0, "the daemon to die after the kill's commit", 10.0)

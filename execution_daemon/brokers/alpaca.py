@@ -65,6 +65,7 @@ class AlpacaBroker:
     ) -> None:
         self._http = AlpacaHttp(url, key, secret, timeout_seconds)
         self._data_url = (data_url or _data_url(self._http.url)).rstrip("/")
+        self._has_snapshots = True
         self._names: OrderedDict[str, str] = OrderedDict()
         self._stream = AlpacaStream(
             self._http.url, key, secret, self._newest, timeout_seconds, ping_seconds, proof_seconds
@@ -243,15 +244,19 @@ class AlpacaBroker:
         return wire.reading("clock", lambda: wire.clock(fields))
 
     async def last_trade(self, symbols: Iterable[str]) -> Mapping[str, LastTrade]:
-        """GET the latest trades, and quotes where the data service has them; no request for no symbols."""
+        """GET snapshots; where the data service has none, the latest trades and, if it has them, quotes."""
         if not (names := ",".join(symbols)):
             return {}
-        url, params = f"{self._data_url}/v2/stocks", {"symbols": names}
-        trades, quotes = await asyncio.gather(
-            self._http.get(f"{url}/trades/latest", params), self._http.read(f"{url}/quotes/latest", params)
-        )
-        quoted = {"quotes": {}} if quotes.status_code == httpx.codes.NOT_FOUND else success(quotes)
-        return wire.reading("latest trades", lambda: wire.last_trades(trades, quoted))
+        if self._has_snapshots and (snapshots := await self._data("snapshots", names)) is not None:
+            return wire.reading("snapshots", lambda: wire.snapshots(snapshots))
+        self._has_snapshots = False
+        trades, quotes = await asyncio.gather(self._data("trades/latest", names), self._data("quotes/latest", names))
+        return wire.reading("latest trades", lambda: wire.last_trades(trades, quotes or {"quotes": {}}))
+
+    async def _data(self, what: str, symbols: str) -> Any:
+        """An answer of the market data service; None if it does not offer this."""
+        response = await self._http.read(f"{self._data_url}/v2/stocks/{what}", {"symbols": symbols})
+        return None if response.status_code == httpx.codes.NOT_FOUND else success(response)
 
     async def tradability(self, symbols: Iterable[str]) -> Mapping[str, Tradability]:
         """GET each asset, a few at once; an asset that Alpaca says it lacks is left out."""

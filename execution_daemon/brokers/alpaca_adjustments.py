@@ -10,13 +10,10 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from bifrost_core.trading.orders import ZERO
-from execution_daemon.brokers.alpaca_wire import decimal_of, text_of, time_of
+from execution_daemon.brokers.alpaca_wire import NEW_YORK, decimal_of, text_of, time_of
 from execution_daemon.brokers.port import Adjustment, AdjustmentKind
-
-NEW_YORK = ZoneInfo("America/New_York")  # the day that Alpaca's dates name
 
 KINDS = {
     "SPLIT": AdjustmentKind.SPLIT,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from bifrost_core.trading.orders import ZERO
 from bifrost_core.trading.terms import LIMITED, TRAILING, TRIGGERED
@@ -26,6 +27,8 @@ from execution_daemon.brokers.port import (
     TimeInForce,
     Tradability,
 )
+
+NEW_YORK = ZoneInfo("America/New_York")  # the day that Alpaca's dates name
 
 Read = TypeVar("Read")
 Fields = Mapping[str, Any]
@@ -260,13 +263,23 @@ def account(fields: Fields) -> BrokerAccount:
 
 
 def last_trades(trades: Fields, quotes: Fields) -> dict[str, LastTrade]:
-    """The answers of the latest-trades and latest-quotes endpoints; Alpaca writes 0 for a side that is not quoted."""
-    found = {}
-    for symbol, trade in trades["trades"].items():
-        quote = quotes["quotes"].get(symbol, {})
-        bid, ask = (decimal_of(quote.get(name) or 0) or None for name in ("bp", "ap"))
-        found[symbol] = LastTrade(decimal_of(trade["p"]), time_of(trade["t"]), bid, ask)
-    return found
+    """The answers of the latest-trades and latest-quotes endpoints."""
+    return {s: _last_trade(trade, quotes["quotes"].get(s), None) for s, trade in trades["trades"].items()}
+
+
+def snapshots(fields: Fields) -> dict[str, LastTrade]:
+    """The answer of the snapshots endpoint; a symbol that has never traded has no latest trade."""
+    known = {symbol: shot for symbol, shot in fields.items() if shot and shot.get("latestTrade")}
+    return {s: _last_trade(x["latestTrade"], x.get("latestQuote"), x.get("dailyBar")) for s, x in known.items()}
+
+
+def _last_trade(trade: Fields, quote: Fields | None, day: Fields | None) -> LastTrade:
+    """Alpaca writes 0 for a side that is not quoted; the bar of another day than the trade's is not its session's."""
+    at = time_of(trade["t"])
+    bid, ask = (decimal_of((quote or {}).get(name) or 0) or None for name in ("bp", "ap"))
+    is_same_day = day is not None and time_of(day["t"]).astimezone(NEW_YORK).date() == at.astimezone(NEW_YORK).date()
+    volume = decimal_of(day["v"]) if day is not None and is_same_day else None
+    return LastTrade(decimal_of(trade["p"]), at, bid, ask, volume)
 
 
 def asset(fields: Fields) -> Tradability:

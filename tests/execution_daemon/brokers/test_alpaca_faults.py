@@ -23,6 +23,7 @@ from execution_daemon.brokers.port import (
     BrokerUnclear,
     Connected,
     ExecKind,
+    LastTrade,
     Side,
     Terms,
     TimeInForce,
@@ -32,6 +33,7 @@ ORDER = BrokerOrder("mine-1", "MSFT", Side.BUY, Decimal(100), Terms(time_in_forc
 SHORT_SECONDS, LONG_SECONDS = 1.0, 20.0  # where an answer is never given, and where it is
 HANG, HANG_UP, TRICKLE = object(), object(), object()
 TRICKLE_SECONDS = 0.05
+OPEN_AT = datetime(2013, 2, 20, 14, 30, tzinfo=UTC)
 HELD = {
     "id": "904837e3-3b76-47ec-b432-046db621571b",
     "client_order_id": "mine-1",
@@ -248,20 +250,37 @@ LATEST = b'{"trades": {"MSFT": {"t": "2013-02-20T14:30:00.000000001Z", "p": 28.1
 QUOTED = b'{"quotes": {"MSFT": {"t": "2013-02-20T14:30:00Z", "bp": 28.120000000000001, "bs": 1, "ap": 0, "as": 0}}}'
 
 
+NONE = {"/v2/stocks/snapshots": answer(404, b"not here")}
+TRADES = NONE | {"/v2/stocks/trades": answer(200, LATEST)}
+
+
 async def test_numbers_are_exact(play):
     """A price sent as a JSON number would come back with a float's tail; an offer that nobody made would be zero."""
-    _, broker = await play({"/v2/stocks/trades": answer(200, LATEST), "/v2/stocks/quotes": answer(200, QUOTED)})
+    _, broker = await play(TRADES | {"/v2/stocks/quotes": answer(200, QUOTED)})
     last = (await broker.last_trade(["MSFT"]))["MSFT"]
     assert (last.price, last.bid, last.ask) == (Decimal("28.130000000000001"), Decimal("28.120000000000001"), None)
 
 
+@pytest.mark.parametrize(("day", "volume"), [("2013-02-20T05:00:00Z", 1200), ("2013-02-19T05:00:00Z", None)])
+async def test_a_snapshot_has_everything_in_one_answer(play, day, volume):
+    """A participation rate would be worked out from yesterday's volume."""
+    shot = {
+        "latestTrade": {"t": "2013-02-20T14:30:00Z", "p": 28.13},
+        "latestQuote": {"t": "2013-02-20T14:30:00Z", "bp": 28.12, "ap": 28.14},
+        "dailyBar": {"t": day, "v": 1200},
+    }
+    server, broker = await play(answer(200, {"MSFT": shot, "IBM": None}))
+    told = {"MSFT": LastTrade(Decimal("28.13"), OPEN_AT, Decimal("28.12"), Decimal("28.14"), volume)}
+    assert await broker.last_trade(["MSFT", "IBM"]) == told
+    assert server.requests == ["GET /v2/stocks/snapshots?symbols=MSFT%2CIBM"]
+
+
 async def test_a_service_without_quotes_still_has_prices(play):
     """A data plan without quotes would stop all trading; a quote service that fails must not look like one."""
-    trades = {"/v2/stocks/trades": answer(200, LATEST)}
-    _, broker = await play(trades | {"/v2/stocks/quotes": answer(404, b"not here")})
+    _, broker = await play(TRADES | {"/v2/stocks/quotes": answer(404, b"not here")})
     last = (await broker.last_trade(["MSFT"]))["MSFT"]
     assert (last.price, last.bid, last.ask) == (Decimal("28.130000000000001"), None, None)
-    _, broker = await play(trades | {"/v2/stocks/quotes": answer(500, b"")})
+    _, broker = await play(TRADES | {"/v2/stocks/quotes": answer(500, b"")})
     with pytest.raises(BrokerUnclear):
         await broker.last_trade(["MSFT"])
 

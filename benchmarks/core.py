@@ -44,7 +44,8 @@ def run() -> list[Result]:
     assert not refused, refused[0]
     tickets = tuple(intent.ticket for intent in decided.intents)
     book, _ = handle(empty, Committed(tickets))
-    known = context(book, market, controls, dict.fromkeys(NAMES, PRICE))
+    known = context(empty, market, controls, dict.fromkeys(NAMES, PRICE))
+    assert decide(proposal_of(decided.intents[0].ask), known) is None, "every control is to be asked"
     proposal = proposal_of(decided.intents[0].ask)
     published = "nautilus_trader, published"
     return [

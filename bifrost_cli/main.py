@@ -19,6 +19,7 @@ from bifrost_cli.commands import (
     revisions,
     run_parts,
     show,
+    simulate,
     token,
 )
 from bifrost_core.errors import BifrostError
@@ -54,6 +55,7 @@ revisions.register(app)
 run_parts.register(app)
 show.register(app)
 health.register(app)
+simulate.register(app)
 control.register(app)
 
 if __name__ == "__main__":

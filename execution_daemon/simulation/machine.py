@@ -8,6 +8,7 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from bifrost_core.settings import Settings
+from execution_daemon.brokers.port import BrokerOrder
 from execution_daemon.brokers.simulated import SimulatedBroker
 from execution_daemon.shell.clock import Host
 from execution_daemon.shell.daemon import Daemon
@@ -16,7 +17,7 @@ from execution_daemon.simulation.clock import WorldClock
 from execution_daemon.simulation.loop import PROCESS, Process, State, VirtualLoop
 from execution_daemon.simulation.warehouse.database import Database
 from execution_daemon.simulation.warehouse.gateway import MemoryGateway, ServerFaults
-from execution_daemon.simulation.wire import Network, Sending, Wire
+from execution_daemon.simulation.wire import Network, Wire
 
 Ended = Callable[["Machine", "BaseException | None"], None]
 
@@ -34,7 +35,7 @@ class Machine:
         server: ServerFaults,
         broker: SimulatedBroker,
         network: Network,
-        sending: Sending,
+        sending: Callable[[Process, BrokerOrder, datetime | None], None],
         ended: Ended,
     ) -> None:
         self.name = name
@@ -45,6 +46,7 @@ class Machine:
         self.process: Process | None = None
         self.daemon: Daemon | None = None
         self.gateway: MemoryGateway | None = None
+        self.wire: Wire | None = None
         self._loop, self._clock, self._settings = loop, clock, settings
         self._database, self._server = database, server
         self._broker, self._network = broker, network
@@ -64,6 +66,11 @@ class Machine:
         """This machine's clock."""
         return self._clock.market() + self.skew
 
+    def _sending_as_of(self, process: Process, order: BrokerOrder) -> None:
+        """Tell that an order leaves, with the market time that the daemon believes in."""
+        told = self.wire.told_time if self.wire is not None else None
+        self._sending(process, order, self.now() if self._settings.clock == "system" else told)
+
     def start(self, dies_at: int | None = None) -> None:
         """A new daemon; it dies at that many steps."""
         self.started += 1
@@ -71,7 +78,7 @@ class Machine:
         process = self.process = Process(f"{self.name}.{self.started}")
         process.dies_at = dies_at
         self.gateway = MemoryGateway(self._database, process, self._server)
-        wire = Wire(self._broker, self._network, process, self._sending)
+        wire = self.wire = Wire(self._broker, self._network, process, self._sending_as_of)
         host = Host(process.name, self.now)
         self.daemon = Daemon(self._settings, wire, self._reached, self.gateway, host)
         context = copy_context()

@@ -58,6 +58,16 @@ class Tamper(StrEnum):
     FILL = "fill"
 
 
+class Entry(StrEnum):
+    """What a broker books by itself."""
+
+    DIVIDEND = "dividend"
+    FEE = "fee"
+    TRANSFER = "transfer"
+    BUST = "bust"
+    CORRECTION = "correction"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happens at `at` virtual seconds; what `what`, `number` and `seconds` mean depends on the kind."""
@@ -199,7 +209,11 @@ def _clock_jump(source: random.Random, kind: Kind, at: float, _symbols: tuple[st
 
 
 def _tamper(source: random.Random, kind: Kind, at: float, symbols: tuple[str, ...]) -> Event:
-    return Event(at, kind, source.choice(tuple(Tamper)), source.randrange(len(symbols)), 8.0)
+    return Event(at, kind, source.choice(tuple(Tamper)), source.randrange(len(symbols)), 10.0)
+
+
+def _ledger(source: random.Random, kind: Kind, at: float, _symbols: tuple[str, ...]) -> Event:
+    return Event(at, kind, source.choice(tuple(Entry)), source.randrange(100))
 
 
 _MAKERS = {
@@ -214,4 +228,5 @@ _MAKERS = {
     Kind.DISCONNECT: _lasting,
     Kind.CLOCK_JUMP: _clock_jump,
     Kind.TAMPER: _tamper,
+    Kind.LEDGER: _ledger,
 }

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,6 @@ from execution_daemon.simulation.wire import Network
 
 ZERO = Decimal(0)
 GRACE_SECONDS = 0.25  # between the last look and the request's leaving: what nobody can close
-POLL_GRACE_SECONDS = 4.0  # market time is read at least this often
 LEASELESS = frozenset({"acquire_lease", "renew_lease", "release_lease", "set_kill_switch", "beat"})
 
 
@@ -83,7 +83,6 @@ class Watch:
         self._broken: frozenset[str] = frozenset()
         self._ended: dict[str, float] = {}
         self._read: list[UUID] = []
-        self._expired: dict[UUID, float] = {}
         database.observers.append(self.committed)
 
     def fail(self, invariant: str, reason: str) -> None:
@@ -272,8 +271,8 @@ class Watch:
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def sending(self, process: Process, order: BrokerOrder) -> None:
-        """An order leaves a machine."""
+    def sending(self, process: Process, order: BrokerOrder, believed: datetime | None) -> None:
+        """An order leaves a machine, whose daemon believes that this is the market time."""
         key = order.client_order_id
         self._trace.add(f"{self._clock.seconds:.6f} {process.name} sends {key} {order.side} {order.qty} {order.symbol}")
         self.sends[key] += 1
@@ -283,6 +282,9 @@ class Watch:
             return
         self._as_intended(order, row)
         self._may_leave(process, order, row)
+        ends = row["valid_until"]
+        is_over = believed is not None and ends is not None and ends <= believed
+        self.require(not is_over, "nothing is sent after its target's end", f"{key[:8]}: {ends}, it is {believed}")
 
     def _as_intended(self, order: BrokerOrder, row: Row) -> None:
         qty = row["released_qty"] or row["order_qty"]
@@ -308,18 +310,10 @@ class Watch:
         self._not_since(self._ended.get(order.client_order_id), "nothing is sent after its end", name)
         deposed = [at for (holder, _epoch), at in self._deposed.items() if holder == process.name]
         self._not_since(max(deposed, default=None), "only the leader sends", name)
-        expired = self._expired.get(row["batch_id"])
-        self._not_since(expired, "nothing is sent after its target's end", name, POLL_GRACE_SECONDS)
 
-    def _not_since(self, since: float | None, invariant: str, name: str, grace: float = GRACE_SECONDS) -> None:
-        if since is not None and self._clock.seconds - since > grace:
+    def _not_since(self, since: float | None, invariant: str, name: str) -> None:
+        if since is not None and self._clock.seconds - since > GRACE_SECONDS:
             self.fail(invariant, f"{name}, {self._clock.seconds - since:.3f} s later")
-
-    def time_passed(self) -> None:
-        """Market time has skipped: batches may have expired."""
-        for batch in self._database.tables.batches:
-            if batch["valid_until"] <= self._clock.market():
-                self._expired.setdefault(batch["batch_id"], self._clock.seconds)
 
 
 def _extremes(held: Decimal, orders: list[Row]) -> Decimal:

@@ -61,6 +61,7 @@ class Wire:
         self._network = network
         self._process = process
         self._sending = sending
+        self.told_time: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -135,8 +136,9 @@ class Wire:
         return await self._call(self._broker.account)
 
     async def market_time(self) -> datetime:
-        """Ask for it."""
-        return await self._call(self._broker.market_time)
+        """Ask for it; the answer is kept in `told_time`."""
+        self.told_time = await self._call(self._broker.market_time)
+        return self.told_time
 
     async def last_trade(self, symbols: Iterable[str]) -> Mapping[str, LastTrade]:
         """Ask for them."""

@@ -206,6 +206,7 @@ def record_reconciliation(tx: Transaction, given: Given) -> int:
         "fills_checked": given["fills_checked"],
         "epoch": given["epoch"],
         "event_at": given["at"],
+        "recorded_at": tx.now,
         "reconciliation_id": len(tx.tables.reconciliations) + 1,
     }
     number = tx.tables.reconciliations.append(row)

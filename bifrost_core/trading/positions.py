@@ -82,6 +82,17 @@ class Holdings:
         moved = apply(self.positions.get(fill.symbol, FLAT), fill)
         return Holdings(self.cash + fill.cash_effect, {**self.positions, fill.symbol: moved})
 
+    def adjusted(self, symbol: str, qty_change: Decimal, cash_change: Decimal) -> Holdings:
+        """These holdings after something that was no trade: shares that came or went keep the cost of the whole."""
+        cash = self.cash + cash_change
+        before = self.positions.get(symbol, FLAT)
+        after = before.quantity + qty_change
+        if not qty_change:
+            return Holdings(cash, self.positions)
+        cost = _tick(before.avg_cost * before.quantity / after) if after else ZERO
+        moved = Position(after, abs(cost), before.realized_pnl)
+        return Holdings(cash, {**self.positions, symbol: moved})
+
     def equity(self, prices: Mapping[str, Decimal]) -> Decimal | None:
         """Cash and positions at `prices`; None where a held symbol has no finite price above zero."""
         total = self.cash

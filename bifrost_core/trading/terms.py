@@ -17,6 +17,10 @@ class Side(StrEnum):
     def sign(self) -> int:
         return 1 if self is Side.BUY else -1
 
+    @property
+    def other(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
 
 class OrdType(StrEnum):
     """FIX tag 40. Market- and limit-on-open or -close are these with the time in force OPG or CLS."""
@@ -91,20 +95,19 @@ MARKET_DAY = Terms()
 
 
 class Release(StrEnum):
-    """What a held order waits for."""
+    """What a held order waits for, and how many shares it is then sent for."""
 
-    FILL = "fill"  # each execution of the other order releases as many shares (the legs of a bracket)
-    FILLED = "filled"  # the other order is filled completely (OTO; the second leg of a change that crosses zero)
-    ENDED = "ended"  # the other order has ended: at most the shares that it left are sent (cancel and replace)
+    EXECUTED = "executed"  # the other order has ended: as many shares as it executed (the legs of a bracket)
+    FILLED = "filled"  # the other order is filled completely: all (OTO; the second leg of a change that crosses zero)
+    ENDED = "ended"  # the other order has ended: at most the shares that it left (cancel and replace)
 
 
 @dataclass(frozen=True, slots=True)
 class Contingency:
     """How an order depends on others of its group (FIX ContingencyType, tag 1385).
 
-    An order with `after` is held, not sent, until the order of that id has done what `release` names. An execution of
-    an order with `is_oco` takes as many shares from the other `is_oco` orders of its group, and cancels what is left of
-    them when it is filled.
+    An order with `after` is held, not sent, until the order of that id has done what `release` names. Executions of the
+    `is_oco` orders of a group count against all of them: the others are amended down, at last to nothing.
     """
 
     group_id: str

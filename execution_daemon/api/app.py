@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -26,13 +24,9 @@ problems. `GET /events` is a WebSocket of the audit chain from any sequence numb
 
 
 def create_app(daemon: Daemon, settings: Settings) -> FastAPI:
-    """The control plane of `daemon`. It connects to the warehouse when it is first asked something."""
+    """The control plane of `daemon`. It connects to the warehouse when it is first asked something; whoever serves it
+    closes `state.context.warehouse` in the end."""
     warehouse = Warehouse(settings)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await warehouse.close()
 
     app = FastAPI(
         title="Bifrost execution daemon",
@@ -40,7 +34,6 @@ def create_app(daemon: Daemon, settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
     )
     app.state.context = Context(daemon, settings, warehouse, Once(warehouse, daemon.host.name), Feed(warehouse))
     app.add_middleware(BoundedBodies)

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 from execution_daemon.api.fields import ORDER_ID, Amount, Name, Number, Reason, Symbol
-from execution_daemon.api.ports import Decision, ManualOrder
 from execution_daemon.api.views import AT, ID
+from execution_daemon.core.manual import Decision, ManualOrder
 
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

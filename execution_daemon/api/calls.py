@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Awaitable
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Response, Security
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from bifrost_core.errors import BrokerError
 from execution_daemon.api.access import Caller, caller_of
 from execution_daemon.api.context import Context, context_of
 from execution_daemon.api.fields import KEY
 from execution_daemon.api.once import Asked, Work
-from execution_daemon.api.problems import Kind, documented
+from execution_daemon.api.problems import Kind, ProblemError, documented
+from execution_daemon.brokers.port import BrokerUnclear
 
 Here = Annotated[Context, Depends(context_of)]
 Trader = Annotated[Caller, Security(caller_of, scopes=["trade"])]
@@ -50,3 +53,14 @@ class Once:
 
 
 Command = Annotated[Once, Depends()]
+T = TypeVar("T")
+
+
+async def of_the_daemon(work: Awaitable[T]) -> T:
+    """What the daemon answers. What it says makes no sense is refused; a broker that is silent may answer later."""
+    try:
+        return await work
+    except BrokerUnclear:
+        raise
+    except BrokerError as error:
+        raise ProblemError(Kind.REFUSED, f"{error.problem}. {error.remedy}") from error

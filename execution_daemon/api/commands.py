@@ -25,7 +25,7 @@ from execution_daemon.api.bodies import (
     Unblocked,
     Woken,
 )
-from execution_daemon.api.calls import COMMAND, GUARDED, Command, Here, RiskOfficer, Trader
+from execution_daemon.api.calls import COMMAND, GUARDED, Command, Here, RiskOfficer, Trader, of_the_daemon
 from execution_daemon.api.context import Context
 from execution_daemon.api.problems import Kind, ProblemError
 
@@ -37,7 +37,7 @@ async def halt(here: Here, caller: Trader, once: Command, body: Halt) -> Respons
     """Stop new orders in a scope, from the next one on. Needs no lease, no broker and nobody's consent."""
 
     async def work(_id: UUID) -> Halted:
-        await here.commands.halt(body.scope, body.key, body.reason, caller.name)
+        await here.daemon.halt(body.scope, body.key, body.reason, caller.name)
         return Halted(scope=body.scope, key=body.key, engaged=True, reason=body.reason, actor=caller.name)
 
     return await once.run(caller, body, work)
@@ -87,7 +87,8 @@ async def cancel_all(here: Here, caller: Trader, once: Command, body: CancelAll)
     """Ask the broker to cancel every open order."""
 
     async def work(_id: UUID) -> Canceling:
-        return Canceling(client_order_ids=await here.commands.cancel_all(caller.name, body.reason, body.symbol))
+        asked = here.commands.cancel_all(caller.name, body.reason, body.symbol)
+        return Canceling(client_order_ids=await of_the_daemon(asked))
 
     return await once.run(caller, body, work)
 
@@ -98,7 +99,7 @@ async def flatten(here: Here, caller: Trader, once: Command, body: Flatten) -> R
 
     async def work(_id: UUID) -> AllDecided:
         symbols = None if body.symbols is None else tuple(body.symbols)
-        return AllDecided.of(await here.commands.flatten(caller.name, body.reason, symbols))
+        return AllDecided.of(await of_the_daemon(here.commands.flatten(caller.name, body.reason, symbols)))
 
     return await once.run(caller, body, work)
 
@@ -108,7 +109,7 @@ async def release(here: Here, caller: RiskOfficer, once: Command, batch_id: UUID
     """Have the daemon look at a quarantined batch again."""
 
     async def work(_id: UUID) -> Released:
-        await here.commands.release_batch(batch_id, caller.name, body.reason)
+        await of_the_daemon(here.commands.release_batch(batch_id, caller.name, body.reason))
         return Released(batch_id=str(batch_id), actor=caller.name, reason=body.reason)
 
     return await once.run(caller, body, work)

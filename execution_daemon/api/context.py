@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
@@ -9,9 +10,9 @@ from starlette.requests import HTTPConnection
 from bifrost_core.settings import Settings
 from execution_daemon.api.feed import Feed
 from execution_daemon.api.once import Once
-from execution_daemon.api.ports import Commands
 from execution_daemon.api.problems import Kind, ProblemError
 from execution_daemon.api.warehouse import Warehouse
+from execution_daemon.shell.commands import Commands
 from execution_daemon.shell.daemon import Daemon
 
 
@@ -27,7 +28,7 @@ class Context:
 
     @property
     def commands(self) -> Commands:
-        """What the daemon does for people."""
+        """What the daemon does for people. Raises BrokerError before the account is led and loaded."""
         return self.daemon.commands
 
     async def ensure_order(self, client_order_id: str) -> None:
@@ -35,6 +36,12 @@ class Context:
         params = {"account": self.settings.account, "client_order_id": client_order_id}
         if await self.warehouse.row("order", params) is None:
             raise ProblemError(Kind.NOT_FOUND, f"no order {client_order_id} of account {self.settings.account}")
+
+    async def ensure_symbols(self, symbols: Iterable[str]) -> None:
+        """Raise ProblemError where one is no instrument: a broker is asked about what exists alone."""
+        row = await self.warehouse.row("unknown_symbol", {"symbols": sorted(set(symbols))})
+        if row is not None:
+            raise ProblemError(Kind.NOT_FOUND, f"no instrument has the symbol {row['symbol']}")
 
 
 def context_of(connection: HTTPConnection) -> Context:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from execution_daemon.api.bodies import AllDecided, Amend, Because, Canceling, NewOrder
-from execution_daemon.api.calls import COMMAND, Command, Here, Trader
+from execution_daemon.api.calls import COMMAND, Command, Here, Trader, of_the_daemon
 from execution_daemon.api.fields import ORDER_ID
 
 router = APIRouter(tags=["orders"])
@@ -20,7 +20,8 @@ async def submit(here: Here, caller: Trader, once: Command, body: NewOrder) -> R
     """Decide on an order and its legs, and send what is accepted."""
 
     async def work(command_id: UUID) -> AllDecided:
-        return AllDecided.of(await here.commands.submit(body.request(), caller.name, command_id))
+        await here.ensure_symbols([body.symbol, *(leg.symbol for leg in body.then)])
+        return AllDecided.of(await of_the_daemon(here.commands.submit(body.request(), caller.name, command_id)))
 
     return await once.run(caller, body, work)
 
@@ -31,7 +32,7 @@ async def cancel(here: Here, caller: Trader, once: Command, client_order_id: Ord
 
     async def work(_id: UUID) -> Canceling:
         await here.ensure_order(client_order_id)
-        await here.commands.cancel(client_order_id, caller.name, body.reason)
+        await of_the_daemon(here.commands.cancel(client_order_id, caller.name, body.reason))
         return Canceling(client_order_ids=[client_order_id])
 
     return await once.run(caller, body, work)
@@ -44,6 +45,7 @@ async def amend(here: Here, caller: Trader, once: Command, client_order_id: Orde
     async def work(command_id: UUID) -> AllDecided:
         await here.ensure_order(client_order_id)
         changed = (body.qty, body.limit_price, body.stop_price)
-        return AllDecided.of(await here.commands.amend(client_order_id, *changed, caller.name, command_id))
+        asked = here.commands.amend(client_order_id, *changed, caller.name, command_id)
+        return AllDecided.of(await of_the_daemon(asked))
 
     return await once.run(caller, body, work)

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from bifrost_core.trading import orders
 from bifrost_core.trading.orders import (
+    CORRECTIONS,
     ZERO,
     Block,
     BlockCode,
@@ -27,6 +28,9 @@ from bifrost_core.trading.orders import (
 )
 from bifrost_core.trading.positions import FLAT, Fill, Holdings, Position
 from bifrost_core.trading.risk import Exposure
+from bifrost_core.trading.terms import Side
+from execution_daemon.brokers.port import Adjustment
+from execution_daemon.core.parents import Parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +47,53 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """One account: its open orders, those that ended since the last clean reconciliation, and holdings."""
+    """One account: its open orders, those that ended since the last clean reconciliation, parents, and holdings."""
 
     account: str
     holdings: Holdings = field(default_factory=Holdings)
     orders: Mapping[str, Order] = field(default_factory=dict)
     blocked: Mapping[str, Blocked] = field(default_factory=dict)
+    parents: Mapping[str, Parent] = field(default_factory=dict)
+    adjustments: frozenset[str] = frozenset()
 
     def open_orders(self) -> Iterator[Order]:
-        """Orders that may still be executed; unknown ones count."""
+        """Orders that may still be executed; unknown and held ones count."""
         return (order for order in self.orders.values() if not order.status.is_terminal)
 
+    def children(self, parent_id: str) -> Iterator[Order]:
+        """The slices of a parent order."""
+        return (order for order in self.orders.values() if order.ticket.parent_id == parent_id)
+
+    def remaining(self, parent: Parent) -> Decimal:
+        """Shares of a parent that no slice has executed or is working on."""
+        return parent.order_qty - sum((c.cum_qty + c.leaves_qty for c in self.children(parent.parent_id)), ZERO)
+
     def exposures(self) -> dict[str, Exposure]:
-        """Held shares, and what working and unknown orders may still buy and sell, by symbol."""
+        """Held shares, and what working and unknown orders may still buy and sell, by symbol.
+
+        Held orders that reduce do not count yet: what they would reduce is not there before the other order has ended.
+        """
         known = {symbol: Exposure(position.quantity) for symbol, position in self.holdings.positions.items()}
         for order in self.open_orders():
-            before = known.get(order.ticket.symbol, Exposure())
-            known[order.ticket.symbol] = before.plus(order.ticket.side, order.leaves_qty)
+            if order.status is OrdStatus.HELD and not order.reserved_value:
+                continue
+            _add(known, order.ticket.symbol, order.ticket.side, order.leaves_qty)
+        for parent in self.parents.values():
+            if parent.is_working:
+                _add(known, parent.symbol, parent.side, self.remaining(parent))
         return known
+
+
+def _add(known: dict[str, Exposure], symbol: str, side: Side, qty: Decimal) -> None:
+    known[symbol] = known.get(symbol, Exposure()).plus(side, qty)
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Intents that are durable now, and are to be sent."""
+    """Intents that are durable now: orders to send or to hold, and parents to work."""
 
     tickets: tuple[Ticket, ...]
+    parents: tuple[Parent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +114,29 @@ class ProvenAbsent:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Somebody wants an order canceled; what the broker does not have yet ends at once."""
+
+    client_order_id: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """The broker's ledger changed without a trade: a split, a dividend, a fee."""
+
+    adjustment: Adjustment
+
+
+@dataclass(frozen=True, slots=True)
+class ParentEnded:
+    """A parent order is done: nothing more of it is sent."""
+
+    parent_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
     """The daemon started with this book: what was not answered before will not be answered now."""
 
@@ -101,7 +150,16 @@ class Breaks:
     symbols: Mapping[str, str]
 
 
-Input = Committed | Reported | ProvenAbsent | Restarted | Breaks
+Input = Committed | Reported | ProvenAbsent | CancelAsked | Adjusted | ParentEnded | Restarted | Breaks
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A fill as it is stored. A bust is booked as the opposite trade: `corrects` names the execution it takes back."""
+
+    exec_id: str
+    fill: Fill
+    corrects: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,73 +169,125 @@ class Record:
     order: Order
     event: OrderEvent
     kind: ExecType
+    cum_qty_before: Decimal
     position_before: Position
     position: Position
     cash_effect: Decimal
+    fills: tuple[Booked, ...]
     blocks: tuple[Block, ...]
     unblocks: tuple[Unblock, ...]
 
 
-Effect = Record | Send | Query | Block | Unblock
+@dataclass(frozen=True, slots=True)
+class RecordAdjustment:
+    """Store an adjustment with the position and cash that follow from it, in one transaction."""
+
+    adjustment: Adjustment
+    position_before: Position
+    position: Position
 
 
-def handle(book: Book, given: Input) -> tuple[Book, tuple[Effect, ...]]:
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ask the broker to cancel the order."""
+
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """Replace what is left of the order by `qty` shares: another order of its group has executed the rest."""
+
+    client_order_id: str
+    qty: Decimal
+
+
+Effect = Record | RecordAdjustment | Send | Query | Cancel | Amend | Block | Unblock
+Step = tuple[Book, tuple[Effect, ...]]
+
+
+def handle(book: Book, given: Input) -> Step:
     """The book after `given`, and what must be done about it, in order."""
     match given:
-        case Committed(tickets):
-            new = {ticket.client_order_id: Order(ticket) for ticket in tickets}
-            return replace(book, orders={**book.orders, **new}), tuple(Send(key) for key in new)
+        case Committed(tickets, parents):
+            return _committed(book, tickets, parents)
         case Reported(key, event):
-            return _reported(book, book.orders[key], event)
+            return reported(book, book.orders[key], event)
         case ProvenAbsent(key, at, may_resend):
             return _absent(book, book.orders[key], at, may_resend)
+        case CancelAsked(key, at, text):
+            return cancel_asked(book, book.orders[key], at, text)
+        case Adjusted(adjustment):
+            return _adjusted(book, adjustment)
+        case ParentEnded(parent_id):
+            ended = replace(book.parents[parent_id], is_working=False)
+            return replace(book, parents={**book.parents, parent_id: ended}), ()
         case Restarted(at):
             return _restarted(book, at)
         case Breaks(symbols):
             return _broken(book, symbols)
 
 
-def _reported(book: Book, order: Order, event: OrderEvent) -> tuple[Book, tuple[Effect, ...]]:
+def _committed(book: Book, tickets: Iterable[Ticket], parents: Iterable[Parent]) -> Step:
+    new = {ticket.client_order_id: orders.opened(ticket) for ticket in tickets}
+    working = {parent.parent_id: parent for parent in parents}
+    book = replace(book, orders={**book.orders, **new}, parents={**book.parents, **working})
+    return book, tuple(Send(key) for key, order in new.items() if order.status is OrdStatus.PENDING_NEW)
+
+
+def reported(book: Book, order: Order, event: OrderEvent) -> Step:
+    """One event of one order."""
     after, effects = orders.handle(order, event)
     if after == order:
         blocks = tuple(e for e in effects if isinstance(e, Block))
         return _with_blocks(book, blocks, ()), tuple(effects)
     changed = replace(book, orders={**book.orders, order.ticket.client_order_id: after})
-    blocks = tuple(e for e in effects if isinstance(e, Block))
-    unblocks = tuple(e for e in effects if isinstance(e, Unblock) and _is_resolved(changed, e))
-    record = _record(book, order, after, event, blocks, unblocks)
-    holdings = _holdings_after(book.holdings, after, event)
-    changed = _with_blocks(replace(changed, holdings=holdings), blocks, unblocks)
-    return changed, (record, *(e for e in effects if isinstance(e, Send | Query)))
+    record = _record(book, changed, order, after, event, effects)
+    holdings = _holdings_after(book.holdings, record.fills)
+    changed = _with_blocks(replace(changed, holdings=holdings), record.blocks, record.unblocks)
+    rest: tuple[Effect, ...] = tuple(e for e in effects if isinstance(e, Send | Query))
+    if after.status is OrdStatus.PENDING_CANCEL and order.status in {OrdStatus.PENDING_NEW, OrdStatus.UNKNOWN}:
+        rest = (*rest, Cancel(order.ticket.client_order_id))  # it was wanted before the broker was known to have it
+    return changed, (record, *rest)
 
 
 def _record(
-    book: Book,
-    before: Order,
-    after: Order,
-    event: OrderEvent,
-    blocks: tuple[Block, ...],
-    unblocks: tuple[Unblock, ...],
+    book: Book, changed: Book, before: Order, after: Order, event: OrderEvent, effects: Iterable[orders.Effect]
 ) -> Record:
     symbol = before.ticket.symbol
-    holdings = _holdings_after(book.holdings, after, event)
+    fills = _booked(before, event)
+    holdings = _holdings_after(book.holdings, fills)
     return Record(
         order=after,
         event=event,
         kind=orders.kind_of(before, event),
+        cum_qty_before=before.cum_qty,
         position_before=book.holdings.positions.get(symbol, FLAT),
         position=holdings.positions.get(symbol, FLAT),
         cash_effect=holdings.cash - book.holdings.cash,
-        blocks=blocks,
-        unblocks=unblocks,
+        fills=fills,
+        blocks=tuple(e for e in effects if isinstance(e, Block)),
+        unblocks=tuple(e for e in effects if isinstance(e, Unblock) and _is_resolved(changed, e)),
     )
 
 
-def _holdings_after(holdings: Holdings, order: Order, event: OrderEvent) -> Holdings:
-    if not event.last_qty:
-        return holdings
-    ticket = order.ticket
-    return holdings.after(Fill(ticket.symbol, ticket.side, event.last_qty, event.last_px, event.commission))
+def _booked(before: Order, event: OrderEvent) -> tuple[Booked, ...]:
+    ticket = before.ticket
+    found: list[Booked] = []
+    gone = before.executions.get(event.exec_ref_id) if event.kind in CORRECTIONS else None
+    if gone is not None:
+        back = Fill(ticket.symbol, ticket.side.other, gone.qty, gone.price, -gone.commission)
+        found.append(Booked(f"{event.exec_ref_id}:taken-back", back, event.exec_ref_id))
+    if event.last_qty:
+        fill = Fill(ticket.symbol, ticket.side, event.last_qty, event.last_px, event.commission)
+        found.append(Booked(event.exec_id, fill))
+    return tuple(found)
+
+
+def _holdings_after(holdings: Holdings, fills: Iterable[Booked]) -> Holdings:
+    for booked in fills:
+        holdings = holdings.after(booked.fill)
+    return holdings
 
 
 def _is_resolved(book: Book, unblock: Unblock) -> bool:
@@ -200,27 +310,59 @@ def _with_blocks(book: Book, blocks: Iterable[Block], unblocks: Iterable[Unblock
     return replace(book, blocked=blocked)
 
 
-def _absent(book: Book, order: Order, at: datetime, may_resend: bool) -> tuple[Book, tuple[Effect, ...]]:
+def _absent(book: Book, order: Order, at: datetime, may_resend: bool) -> Step:
     """Send the same id again only if its target is still valid; otherwise it ends here, unsent."""
-    if may_resend and at < order.ticket.valid_until:
-        return _reported(book, order, OrderEvent(ExecType.ABSENT, at, text="the broker does not have it"))
-    reason = "its target is no longer valid" if may_resend else "a kill switch is engaged"
-    return _reported(book, order, OrderEvent(ExecType.CANCELED, at, text=f"never reached the broker, and {reason}"))
+    reason = ""
+    if order.is_cancel_wanted:
+        reason = "its cancel was asked"
+    elif not may_resend:
+        reason = "a kill switch is engaged"
+    elif at >= order.ticket.valid_until:
+        reason = "its target is no longer valid"
+    if reason:
+        return reported(book, order, OrderEvent(ExecType.CANCELED, at, text=f"never reached the broker, and {reason}"))
+    return reported(book, order, OrderEvent(ExecType.ABSENT, at, text="the broker does not have it"))
 
 
-def _restarted(book: Book, at: datetime) -> tuple[Book, tuple[Effect, ...]]:
+def cancel_asked(book: Book, order: Order, at: datetime, text: str) -> Step:
+    """Cancel at once what was never sent, ask the broker about what it has, and remember it for what is unknown."""
+    key = order.ticket.client_order_id
+    if order.status is OrdStatus.HELD:
+        return reported(book, order, OrderEvent(ExecType.CANCELED, at, text=f"never sent: {text}"))
+    if order.status.is_terminal or order.is_cancel_wanted:
+        return book, ()
+    book, effects = reported(book, order, OrderEvent(ExecType.PENDING_CANCEL, at, text=text))
+    return book, (*effects, Cancel(key)) if order.status.is_at_broker else effects
+
+
+def _adjusted(book: Book, adjustment: Adjustment) -> Step:
+    if adjustment.adjustment_id in book.adjustments:
+        return book, ()
+    symbol = adjustment.symbol
+    holdings = book.holdings.adjusted(symbol, adjustment.qty_change, adjustment.cash_change)
+    record = RecordAdjustment(
+        adjustment, book.holdings.positions.get(symbol, FLAT), holdings.positions.get(symbol, FLAT)
+    )
+    known = book.adjustments | {adjustment.adjustment_id}
+    return replace(book, holdings=holdings, adjustments=known), (record,)
+
+
+def _restarted(book: Book, at: datetime) -> Step:
     effects: list[Effect] = []
     for order in tuple(book.open_orders()):
+        key = order.ticket.client_order_id
         if order.status is OrdStatus.PENDING_NEW:
             silence = OrderEvent(ExecType.NO_ANSWER, at, text="the daemon stopped before the answer")
-            book, more = _reported(book, order, silence)
+            book, more = reported(book, order, silence)
             effects += more
         elif order.status is OrdStatus.UNKNOWN:
-            effects.append(Query(order.ticket.client_order_id))
+            effects.append(Query(key))
+        elif order.status is OrdStatus.PENDING_CANCEL:
+            effects.append(Cancel(key))
     return book, tuple(effects)
 
 
-def _broken(book: Book, symbols: Mapping[str, str]) -> tuple[Book, tuple[Effect, ...]]:
+def _broken(book: Book, symbols: Mapping[str, str]) -> Step:
     code = BlockCode.RECONCILIATION_BREAK
     blocks = tuple(Block(symbol, code, detail) for symbol, detail in sorted(symbols.items()))
     healed = (s for s, cause in sorted(book.blocked.items()) if cause.code is code and s not in symbols)
@@ -229,14 +371,30 @@ def _broken(book: Book, symbols: Mapping[str, str]) -> tuple[Book, tuple[Effect,
 
 
 def prune(book: Book) -> Book:
-    """The book without its terminal orders: after a clean reconciliation nothing more is expected of them."""
-    return replace(book, orders={key: order for key, order in book.orders.items() if not order.status.is_terminal})
+    """The book without what nothing more is expected of: terminal orders that no open order or parent depends on."""
+    live = list(book.open_orders())
+    needed = {o.ticket.contingency.after for o in live if o.ticket.contingency}
+    groups = {o.ticket.contingency.group_id for o in live if o.ticket.contingency}
+    parents = {key: parent for key, parent in book.parents.items() if parent.is_working}
+
+    def is_needed(key: str, order: Order) -> bool:
+        ticket = order.ticket
+        in_group = ticket.contingency is not None and ticket.contingency.group_id in groups
+        return not order.status.is_terminal or key in needed or in_group or ticket.parent_id in parents
+
+    kept = {key: order for key, order in book.orders.items() if is_needed(key, order)}
+    return replace(book, orders=kept, parents=parents, adjustments=frozenset())
 
 
 def signed_leaves(book: Book) -> dict[str, Decimal]:
-    """Shares still to come from open orders, signed, by symbol."""
+    """Shares still to come from open orders and parents, signed, by symbol."""
     pending: dict[str, Decimal] = {}
     for order in book.open_orders():
+        if order.status is OrdStatus.HELD and not order.ticket.increases_exposure:
+            continue  # an exit that may never be sent is no plan to be flat
         ticket = order.ticket
         pending[ticket.symbol] = pending.get(ticket.symbol, ZERO) + order.leaves_qty * ticket.side.sign
+    for parent in book.parents.values():
+        if parent.is_working:
+            pending[parent.symbol] = pending.get(parent.symbol, ZERO) + book.remaining(parent) * parent.side.sign
     return pending

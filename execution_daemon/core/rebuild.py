@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
-from bifrost_core.trading import orders
-from bifrost_core.trading.orders import ZERO, Order, OrderEvent, Ticket
-from bifrost_core.trading.positions import FLAT, Fill, Holdings
-from execution_daemon.core.book import Book
+from bifrost_core.trading.orders import ZERO, Ticket, opened
+from bifrost_core.trading.positions import FLAT, Holdings
+from execution_daemon.core.book import Book, Input, handle
 
 
-def rebuild(
-    account: str, initial_cash: Decimal, tickets: Iterable[Ticket], events: Iterable[tuple[str, OrderEvent]]
-) -> Book:
-    """The book after `events` (order id and event, in the sequence they were recorded) on `tickets`."""
-    state = {ticket.client_order_id: Order(ticket) for ticket in tickets}
-    holdings = Holdings(initial_cash)
-    for key, event in events:
-        order = state[key]
-        after, _effects = orders.handle(order, event)
-        if event.last_qty and after is not order:
-            ticket = order.ticket
-            fill = Fill(ticket.symbol, ticket.side, event.last_qty, event.last_px, event.commission)
-            holdings = holdings.after(fill)
-        state[key] = after
-    return Book(account, holdings, state)
+def rebuild(account: str, initial_cash: Decimal, tickets: Iterable[Ticket], happened: Iterable[Input]) -> Book:
+    """The book after all that `happened` to `tickets` and to the account, in the sequence in which it was recorded."""
+    book = Book(account, Holdings(initial_cash), {ticket.client_order_id: opened(ticket) for ticket in tickets})
+    for given in happened:
+        book, _effects = handle(book, given)
+    return replace(book, adjustments=frozenset())
 
 
 def reserved(book: Book) -> Decimal:

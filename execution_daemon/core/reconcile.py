@@ -14,6 +14,7 @@ from decimal import Decimal
 from bifrost_core.trading.costs import to_cent
 from bifrost_core.trading.orders import ZERO, Order, OrdStatus
 from execution_daemon.brokers.port import (
+    Adjustment,
     BrokerOrderState,
     BrokerPosition,
     BrokerStatus,
@@ -27,13 +28,15 @@ ACCOUNT = "*"  # the symbol of a break that is about the account as a whole
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The broker's ledger at market time `at`: orders and fills since some time, positions and cash now."""
+    """The broker's ledger at market time `at`: orders, fills and adjustments since some time, the rest as it is now."""
 
     at: datetime
     orders: tuple[BrokerOrderState, ...]
     fills: tuple[ExecutionReport, ...]
     positions: tuple[BrokerPosition, ...]
     cash: Decimal
+    equity: Decimal = ZERO
+    adjustments: tuple[Adjustment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def catch_up(book: Book, snapshot: Snapshot) -> tuple[Reported, ...]:
     heard = [
         Reported(s.client_order_id, known_event(s)) for s in states if _needs_proof(book.orders[s.client_order_id])
     ]
-    heard += [Reported(f.client_order_id, event) for f in fills if (event := event_of(f))]
+    heard += [Reported(f.client_order_id, event_of(f)) for f in fills]
     ended = [s for s in states if not s.status.is_open and s.status is not BrokerStatus.FILLED]
     heard += [
         Reported(s.client_order_id, state_event(s, s.updated_at))
@@ -100,8 +103,10 @@ def _order_breaks(book: Book, snapshot: Snapshot) -> Iterator[Break]:
         if _needs_proof(order):
             continue
         if state is None:
-            if not order.status.is_terminal:
+            if not order.status.is_terminal and order.status is not OrdStatus.HELD:
                 yield Break("order_missing", key, order.ticket.symbol, order.status, "absent")
+        elif order.status is OrdStatus.HELD:
+            continue
         elif state.status.is_open is order.status.is_terminal:
             yield Break("order_status", key, order.ticket.symbol, order.status, state.status)
         elif state.cum_qty != order.cum_qty:
@@ -112,7 +117,7 @@ def _order_breaks(book: Book, snapshot: Snapshot) -> Iterator[Break]:
 
 
 def _fill_breaks(ours: Mapping[str, OurFill], snapshot: Snapshot) -> Iterator[Break]:
-    theirs = {event.exec_id: (report, event) for report in snapshot.fills if (event := event_of(report))}
+    theirs = {event.exec_id: (report, event) for report in snapshot.fills for event in (event_of(report),)}
     for exec_id, (report, event) in sorted(theirs.items()):
         fill = ours.get(exec_id)
         told = _amounts(event.last_qty, event.last_px, event.commission)

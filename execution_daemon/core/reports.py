@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bifrost_core.provenance import content_hash
 from bifrost_core.trading.costs import TICK
-from bifrost_core.trading.orders import ExecType, OrderEvent
+from bifrost_core.trading.orders import ZERO, ExecType, OrderEvent
 from execution_daemon.brokers.port import BrokerOrderState, BrokerStatus, ExecKind, ExecutionReport
 
 _KINDS = {
@@ -17,6 +17,9 @@ _KINDS = {
     ExecKind.CANCELED: ExecType.CANCELED,
     ExecKind.EXPIRED: ExecType.EXPIRED,
     ExecKind.REJECTED: ExecType.REJECTED,
+    ExecKind.DONE_FOR_DAY: ExecType.DONE_FOR_DAY,
+    ExecKind.TRADE_CORRECT: ExecType.TRADE_CORRECT,
+    ExecKind.TRADE_CANCEL: ExecType.TRADE_CANCEL,
 }
 
 _STATES = {
@@ -31,24 +34,23 @@ _STATES = {
 }
 
 
-def event_of(report: ExecutionReport) -> OrderEvent | None:
-    """The event a report stands for; None where it changes nothing (done for day).
+def event_of(report: ExecutionReport) -> OrderEvent:
+    """The event a report stands for.
 
     Prices and commissions are kept to six decimals, as the warehouse stores them: a fold of what is stored is then what
     was in memory.
     """
-    kind = _KINDS.get(report.kind)
-    if kind is None:
-        return None
+    is_bust = report.kind is ExecKind.TRADE_CANCEL
     return OrderEvent(
-        kind=kind,
+        kind=_KINDS[report.kind],
         event_at=report.at,
-        exec_id=(report.exec_id or _execution_id(report)) if report.last_qty else "",
-        last_qty=report.last_qty,
+        exec_id=(report.exec_id or _execution_id(report)) if report.last_qty or is_bust else "",
+        last_qty=ZERO if is_bust else report.last_qty,
         last_px=report.last_px.quantize(TICK),
         commission=report.commission.quantize(TICK),
         broker_order_id=report.broker_order_id,
         text=report.text,
+        exec_ref_id=report.exec_ref_id,
     )
 
 

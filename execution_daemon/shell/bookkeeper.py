@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from uuid import UUID
 
 from bifrost_core.trading.orders import Block, OrdStatus, Query, Send, Unblock
-from execution_daemon.core.book import Book, Effect, Input, Record, Reported, handle, prune
+from execution_daemon.core.book import (
+    Amend,
+    Book,
+    Cancel,
+    Effect,
+    Input,
+    Record,
+    RecordAdjustment,
+    Reported,
+    prune,
+)
+from execution_daemon.core.step import handle
 from execution_daemon.shell.clock import MarketClock
 from execution_daemon.shell.failpoints import FailPoint, Reached
 from execution_daemon.shell.metrics import Metrics
@@ -19,7 +33,11 @@ UNANSWERED = {OrdStatus.PENDING_NEW, OrdStatus.UNKNOWN}
 
 
 class Bookkeeper:
-    """Used by inbox jobs only, one at a time. `to_send` and `to_look_up` are what the sender takes from."""
+    """Used by inbox jobs only, one at a time. `to_send`, `to_look_up` and `to_cancel` are what the sender takes from.
+
+    `on_amend` commits the replacement of an order and has the original canceled; `touched` is when, by the event loop's
+    clock, each symbol last changed.
+    """
 
     def __init__(self, store: Store, clock: MarketClock, metrics: Metrics, reached: Reached) -> None:
         self.store = store
@@ -30,6 +48,9 @@ class Bookkeeper:
         self.accepted: set[UUID] = set()
         self.to_send: asyncio.Queue[str] = asyncio.Queue(QUEUE_MAX)
         self.to_look_up: asyncio.Queue[str] = asyncio.Queue(QUEUE_MAX)
+        self.to_cancel: asyncio.Queue[str] = asyncio.Queue(QUEUE_MAX)
+        self.touched: dict[str, float] = {}
+        self.on_amend: Callable[[Amend], Awaitable[object]] | None = None
 
     async def load(self) -> None:
         """The book as stored, and the batches of it that are not finished."""
@@ -38,9 +59,13 @@ class Bookkeeper:
 
     async def apply(self, given: Input) -> None:
         """Handle `given`: commit its records, keep the new book, then do the rest. Stored executions change nothing."""
-        book, effects = handle(self.book, given)
+        began = time.perf_counter()
+        book, effects = handle(self.book, given, self.clock.now())
+        self.metrics.event_to_decision.observe(time.perf_counter() - began)
         for effect in effects:
             if isinstance(effect, Record) and not await self._commit(effect):
+                return
+            if isinstance(effect, RecordAdjustment) and not await self.store.record_adjustment(effect):
                 return
         self.book = book
         for effect in effects:
@@ -48,8 +73,10 @@ class Bookkeeper:
         await self.settle()
 
     async def _commit(self, record: Record) -> bool:
+        self.reached(FailPoint.BEFORE_FILL if record.fills else FailPoint.BEFORE_EVENT)
         stored = await self.store.record(record)
-        self.reached(FailPoint.EVENT_RECORDED)
+        self.reached(FailPoint.FILL_RECORDED if record.fills else FailPoint.EVENT_RECORDED)
+        self.touched[record.order.ticket.symbol] = asyncio.get_running_loop().time()
         if stored:
             self.metrics.events[record.kind] += 1
             for block in record.blocks:
@@ -62,12 +89,17 @@ class Bookkeeper:
                 self.to_send.put_nowait(key)
             case Query(key):
                 self.to_look_up.put_nowait(key)
+            case Cancel(key):
+                self.to_cancel.put_nowait(key)
+            case Amend():
+                if self.on_amend is not None:
+                    await self.on_amend(effect)
             case Block():
                 log.warning("%s blocked: %s: %s", effect.symbol, effect.code, effect.detail)
                 await self.store.block(effect, self.clock.now())
             case Unblock():
                 await self.store.unblock(effect, self.clock.now())
-            case Record():
+            case Record() | RecordAdjustment():
                 pass  # committed before
 
     async def hear(self, reported: Reported) -> bool:
@@ -84,9 +116,7 @@ class Bookkeeper:
         order = await self.store.load_order(client_order_id)
         if order is None:
             return False
-        self.book = Book(
-            self.book.account, self.book.holdings, {**self.book.orders, client_order_id: order}, self.book.blocked
-        )
+        self.book = replace(self.book, orders={**self.book.orders, client_order_id: order})
         return True
 
     async def settle(self) -> None:

@@ -47,6 +47,11 @@ class MarketClock:
         return self._last
 
     @property
+    def is_system(self) -> bool:
+        """Whether this machine's clock is the market's, so that it can differ from the broker's."""
+        return self._is_system
+
+    @property
     def last(self) -> datetime | None:
         """The last time read, or None before the first."""
         return self._last

@@ -18,13 +18,17 @@ from execution_daemon.core.book import Book, Reported, Restarted
 from execution_daemon.core.reports import event_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.clock import Host, MarketClock, this_host
-from execution_daemon.shell.failpoints import Reached, none_set
+from execution_daemon.shell.commands import Commands
+from execution_daemon.shell.committer import Committer
+from execution_daemon.shell.failpoints import FailPoint, Reached, none_set
 from execution_daemon.shell.inbox import Inbox
 from execution_daemon.shell.intake import Intake
+from execution_daemon.shell.market import MarketReader
 from execution_daemon.shell.metrics import Metrics
 from execution_daemon.shell.postgres import Gateway, PostgresGateway
 from execution_daemon.shell.reconciler import Reconciler, Reconciliation
 from execution_daemon.shell.sender import Sender
+from execution_daemon.shell.slicer import Slicer
 from execution_daemon.shell.store import Store
 
 log = logging.getLogger("bifrost.daemon")
@@ -125,6 +129,7 @@ class Daemon:
     async def _keep_lease(self, store: Store) -> None:
         while True:
             await asyncio.sleep(self.settings.lease_seconds / 3)
+            self._reached(FailPoint.LEASE_RENEWAL)
             await store.renew_lease(self.settings.lease_seconds)
 
     async def _stream(self) -> None:
@@ -141,8 +146,7 @@ class Daemon:
             log.warning("the stream is back, the ledger is not: %s", error)
 
     async def _hear(self, report: ExecutionReport) -> None:
-        event = event_of(report)
-        if event and not await self.parts.keeper.hear(Reported(report.client_order_id, event)):
+        if not await self.parts.keeper.hear(Reported(report.client_order_id, event_of(report))):
             log.error("the broker reports %s of %s, which is not ours", report.kind, report.client_order_id)
             await self._catch_up_and_compare()
 
@@ -157,7 +161,7 @@ class Daemon:
         failures = 0
         while True:
             try:
-                await self.inbox.ask(self._reconcile)
+                await self.inbox.ask(partial(self._reconcile, is_routine=self.is_ready))
                 failures = 0
                 wait = self.settings.reconcile_seconds if self.is_ready else RETRY_SECONDS * 5
             except BrokerError as error:
@@ -166,10 +170,13 @@ class Daemon:
                 wait = min(RETRY_SECONDS * 2**failures, self.settings.reconcile_seconds)
             await asyncio.sleep(wait)
 
-    async def _reconcile(self) -> Reconciliation:
+    async def _reconcile(self, is_routine: bool = False) -> Reconciliation:
         self._is_reconciling = True
         try:
-            found = await self.parts.reconciler.reconcile()
+            began = asyncio.get_running_loop().time()
+            found = await self.parts.reconciler.reconcile(is_routine)
+            self.metrics.reconcile.observe(asyncio.get_running_loop().time() - began)
+            self.parts.sender.heed(await self.parts.store.limits())
         finally:
             self._is_reconciling = False
         if found.is_clean and not self.is_ready:
@@ -228,15 +235,21 @@ class Daemon:
         _ = self.parts
         return await self.inbox.ask(self._reconcile)
 
-    async def kill(self, scope: str, key: str, engaged: bool, reason: str, actor: str) -> None:
-        """Engage or release a kill switch: read in the transaction of every intent from now on."""
+    async def halt(self, scope: str, key: str, reason: str, actor: str) -> None:
+        """Engage a kill switch: read in the transaction of every intent from now on. Needs no lease and no broker."""
         if self._store is None:
             raise BrokerError(
                 "the warehouse is not connected yet", "Run `bifrost db start`; no order is sent without it"
             )
         at = self.clock.now() if self.clock.last else self.host.now()
-        await self._store.set_kill_switch(scope, key, engaged, reason, actor, at)  # needs no lease and no broker
-        log.warning("kill switch %s %s %s by %s: %s", scope, key, "engaged" if engaged else "released", actor, reason)
+        await self._store.set_kill_switch(scope, key, True, reason, actor, at)
+        self._reached(FailPoint.KILL_COMMITTED)
+        log.warning("kill switch %s %s engaged by %s: %s", scope, key, actor, reason)
+
+    @property
+    def commands(self) -> Commands:
+        """What people may have it do. Raises BrokerError before the account is led and loaded."""
+        return self.parts.commands
 
     async def unblock(self, symbol: str, actor: str) -> bool:
         """A person says that the cause of a block is dealt with; False where the symbol is not blocked."""
@@ -299,8 +312,11 @@ class _Parts:
         self.store = store
         self.keeper = Bookkeeper(store, clock, metrics, reached)
         self.reconciler = Reconciler(broker, self.keeper)
-        self.intake = Intake(broker, self.keeper, self.reconciler)
         self.sender = Sender(broker, self.keeper, inbox, settings.send_timeout_seconds)
+        reader, committer = MarketReader(broker, store, clock), Committer(self.keeper)
+        slicer = Slicer(self.keeper, reader, committer)
+        self.intake = Intake(self.keeper, self.reconciler, reader, committer, slicer, settings.execution)
+        self.commands = Commands(self.keeper, reader, committer, slicer, inbox, settings)
 
 
 def _iso(at: datetime | None) -> str | None:

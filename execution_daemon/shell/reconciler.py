@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from execution_daemon.brokers.port import Broker, BrokerOrderState, BrokerUnclear, ExecutionReport
-from execution_daemon.core.book import Breaks
+from execution_daemon.core.book import Adjusted, Breaks
 from execution_daemon.core.reconcile import ACCOUNT, Break, Snapshot, catch_up, compare, halted
 from execution_daemon.shell.bookkeeper import UNANSWERED, Bookkeeper
+from execution_daemon.shell.failpoints import FailPoint
 
 log = logging.getLogger("bifrost.daemon.reconciler")
 OVERLAP = timedelta(days=1)  # looked at again although it was clean: a broker may correct the day before
 ATTEMPTS = 3
+RECENT_SECONDS = 2.0  # what changed so lately is compared next time: the broker's lists may lag behind its reports
 LOOKS_MAX = 20
 SETTLE_SECONDS = 0.05
 
@@ -49,18 +51,30 @@ class Reconciler:
         self.broker = broker
         self.keeper = keeper
 
-    async def reconcile(self) -> Reconciliation:
-        """Apply what was missed, compare, record, and block or free symbols. A broker in motion is looked at again."""
+    async def reconcile(self, is_routine: bool = False) -> Reconciliation:
+        """Apply what was missed, compare, record, and block or free symbols. A broker in motion is looked at again.
+
+        A routine one, while trading goes on, leaves out what was touched in the last seconds.
+        """
         await self.keeper.clock.read()
         since = await self._since()
         for attempt in range(ATTEMPTS):
             snapshot = await self._snapshot(since)
             await self._apply_missed(snapshot, since)
+            self.keeper.reached(FailPoint.MID_RECONCILE)
             breaks = compare(self.keeper.book, await self.keeper.store.fills_since(since), snapshot)
+            if is_routine:
+                breaks = self._settled(breaks)
             if not breaks:
                 break
             await asyncio.sleep(SETTLE_SECONDS * attempt)
         return await self._conclude(snapshot, breaks)
+
+    def _settled(self, breaks: tuple[Break, ...]) -> tuple[Break, ...]:
+        """Breaks about what has not changed lately; cash changes with every symbol."""
+        since = asyncio.get_running_loop().time() - RECENT_SECONDS
+        recent = {symbol for symbol, at in self.keeper.touched.items() if at >= since}
+        return tuple(b for b in breaks if not (b.symbol in recent or (b.symbol == ACCOUNT and recent)))
 
     async def catch_up(self) -> None:
         """Apply what the stream may have missed, without a comparison."""
@@ -78,9 +92,11 @@ class Reconciler:
             orders = await self._orders(since)
             positions = await self.broker.positions()
             account = await self.broker.account()
+            adjustments = await self.broker.adjustments(since)
             again = await self.broker.fills(since)
             if [f.exec_id for f in again] == [f.exec_id for f in fills]:
-                return Snapshot(self.keeper.clock.now(), orders, fills, positions, account.cash)
+                now = self.keeper.clock.now()
+                return Snapshot(now, orders, fills, positions, account.cash, account.equity, adjustments)
             fills = again
         raise BrokerUnclear(
             f"fills came in during each of {LOOKS_MAX} looks at the ledger", "It is tried again by itself"
@@ -100,6 +116,10 @@ class Reconciler:
             await self.keeper.adopt(key)
         for reported in catch_up(self.keeper.book, snapshot):
             await self.keeper.apply(reported)
+        opened_at, known = await self.keeper.store.opened_at(), await self.keeper.store.adjustments_since(since)
+        for entry in snapshot.adjustments:
+            if entry.at > opened_at and entry.adjustment_id not in known:
+                await self.keeper.apply(Adjusted(entry))
 
     def _to_adopt(self, snapshot: Snapshot, stored: Any) -> set[str]:
         news: list[ExecutionReport] = [fill for fill in snapshot.fills if fill.exec_id not in stored]
@@ -110,6 +130,7 @@ class Reconciler:
             breaks, len(snapshot.orders), len(snapshot.fills), snapshot.at
         )
         await self.keeper.apply(Breaks(halted(breaks)))
+        await self.keeper.store.record_equity(snapshot.equity, snapshot.at)
         self.keeper.metrics.reconciliations["broken" if breaks else "clean"] += 1
         if breaks:
             log.error("reconciliation %d found %d breaks, first: %s", number, len(breaks), breaks[0])

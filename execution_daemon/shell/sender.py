@@ -1,4 +1,4 @@
-"""Sends committed orders and looks up those without an answer. What it learns goes to the inbox."""
+"""Sends committed orders, looks up those without an answer, and cancels. What it learns goes to the inbox."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import logging
 import time
 from functools import partial
 
-from bifrost_core.trading.orders import BlockCode, ExecType, OrderEvent, OrdStatus, Ticket
+from bifrost_core.trading.limits import LimitCode, Limits
+from bifrost_core.trading.orders import BlockCode, ExecType, Order, OrderEvent, OrdStatus
+from bifrost_core.trading.throttle import Throttle
 from execution_daemon.brokers.port import (
     Broker,
     BrokerOrder,
@@ -23,18 +25,19 @@ from execution_daemon.shell.failpoints import FailPoint
 from execution_daemon.shell.inbox import Inbox
 
 log = logging.getLogger("bifrost.daemon.sender")
-SENDERS, LOOKERS = 8, 4
+SENDERS, LOOKERS, CANCELERS = 8, 4, 4
 SETTLE_SECONDS = 1.0  # a request whose answer did not come may still be on its way to the broker: absent is asked twice
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # the last one for ever after
 
 
-def order_of(ticket: Ticket) -> BrokerOrder:
-    """A ticket in the broker's words."""
+def order_of(order: Order) -> BrokerOrder:
+    """An order in the broker's words."""
+    ticket = order.ticket
     return BrokerOrder(
         client_order_id=ticket.client_order_id,
         symbol=ticket.symbol,
         side=ticket.side,
-        qty=ticket.order_qty,
+        qty=order.order_qty,
         terms=ticket.terms,
     )
 
@@ -48,6 +51,16 @@ class Sender:
         self.inbox = inbox
         self.timeout_seconds = timeout_seconds
         self.may_send = asyncio.Event()
+        self.throttle = Throttle(per_second=50.0, burst=100.0, reserve=20.0)  # until the limits are read
+
+    def heed(self, limits: Limits) -> None:
+        """Send no faster than the limits say; where one is missing, what was in force stays."""
+        rate, burst, reserve = (
+            limits.value(code) for code in (LimitCode.MESSAGE_RATE, LimitCode.MESSAGE_BURST, LimitCode.CANCEL_RESERVE)
+        )
+        old = self.throttle
+        if rate and burst and reserve is not None and (float(rate), float(burst)) != (old.per_second, old.burst):
+            self.throttle = Throttle(float(rate), float(burst), float(reserve))
 
     async def run(self) -> None:
         """Work both queues for ever; orders leave in the order in which they were committed."""
@@ -56,6 +69,8 @@ class Sender:
                 group.create_task(self._send_all())
             for _ in range(LOOKERS):
                 group.create_task(self._look_up_all())
+            for _ in range(CANCELERS):
+                group.create_task(self._cancel_all())
 
     async def _send_all(self) -> None:
         await self.may_send.wait()
@@ -66,17 +81,27 @@ class Sender:
         while True:
             await self.look_up(await self.keeper.to_look_up.get())
 
+    async def _cancel_all(self) -> None:
+        while True:
+            await self.cancel(await self.keeper.to_cancel.get())
+
+    async def _wait_for_capacity(self, is_cancel: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        while seconds := self.throttle.take(loop.time(), is_cancel):
+            await asyncio.sleep(seconds)
+
     async def send(self, key: str) -> None:
         """Send one order once; silence becomes NO_ANSWER, and only the broker's refusal a rejection."""
         order = self.keeper.book.orders.get(key)
         if order is None or order.status is not OrdStatus.PENDING_NEW:
             return  # a report overtook the resend: there is nothing to ask for any more
-        ticket = order.ticket
         self.keeper.reached(FailPoint.INTENT_COMMITTED)
-        if objection := await self._objection(ticket):
+        if objection := await self._objection(order):
             event = OrderEvent(ExecType.CANCELED, self.keeper.clock.now(), text=f"not sent: {objection}")
         else:
-            event = await self._ask_broker(ticket)
+            await self._wait_for_capacity()
+            self.keeper.reached(FailPoint.BEFORE_SEND)
+            event = await self._ask_broker(order)
             self.keeper.reached(FailPoint.ORDER_SENT)
         await self.inbox.put(partial(self._hear, Reported(key, event)))
 
@@ -84,8 +109,11 @@ class Sender:
         """The order may have ended and been let go of in the meantime: it is read again then."""
         await self.keeper.hear(reported)
 
-    async def _objection(self, ticket: Ticket) -> str:
+    async def _objection(self, order: Order) -> str:
         """Why an order that was committed must not leave any more; empty if it may."""
+        ticket = order.ticket
+        if order.is_cancel_wanted:
+            return "its cancel was asked"
         if self.keeper.clock.now() >= ticket.valid_until:
             return "its target is no longer valid"
         blocked = self.keeper.book.blocked
@@ -96,17 +124,27 @@ class Sender:
             return "a kill switch was engaged since"
         return ""
 
-    async def _ask_broker(self, ticket: Ticket) -> OrderEvent:
+    async def _ask_broker(self, order: Order) -> OrderEvent:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                return answer_event(await self.broker.submit(order_of(ticket)))
+                return answer_event(await self._submit(order))
         except BrokerRefused as refusal:
             return answer_event(refusal.report)
         except (TimeoutError, OSError, BrokerUnclear) as error:
             return OrderEvent(ExecType.NO_ANSWER, self.keeper.clock.now(), text=str(error) or type(error).__name__)
         finally:
             self.keeper.metrics.broker_answer.observe(time.perf_counter() - began)
+
+    async def _submit(self, order: Order) -> ExecutionReport:
+        """Send it; the failpoint lies between the first byte and the answer."""
+        answer = asyncio.ensure_future(self.broker.submit(order_of(order)))
+        try:
+            await asyncio.sleep(0)
+            self.keeper.reached(FailPoint.DURING_SEND)
+            return await answer
+        finally:
+            answer.cancel()
 
     async def look_up(self, key: str) -> None:
         """Ask until the broker proves what became of the order, for as long as it is unknown."""
@@ -143,9 +181,40 @@ class Sender:
         may_resend = not await self.keeper.store.is_order_killed(key)
         await self.keeper.apply(ProvenAbsent(key, self.keeper.clock.now(), may_resend))
 
+    async def cancel(self, key: str) -> None:
+        """Ask the broker to cancel until it has answered or the order has ended: a cancel may be asked twice."""
+        attempt = 0
+        while (order := self.keeper.book.orders.get(key)) and not order.status.is_terminal:
+            await self._wait_for_capacity(is_cancel=True)
+            try:
+                async with asyncio.timeout(self.timeout_seconds):
+                    await self.broker.cancel(key)
+                return
+            except BrokerRefused as refusal:
+                await self.inbox.put(partial(self._cancel_refused, key, refusal))
+                return
+            except (TimeoutError, OSError, BrokerUnclear) as error:
+                log.warning("the cancel of %s was not answered: %s", key, error)
+                await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+                attempt += 1
+
+    async def _cancel_refused(self, key: str, refusal: BrokerRefused) -> None:
+        """It may have ended: what it has become is asked for, and only an order that still works goes on."""
+        text = refusal.report.text
+        try:
+            state = await self._find(key)
+        except (TimeoutError, OSError, BrokerUnclear):
+            self.keeper.to_cancel.put_nowait(key)
+            return
+        if state is None or state.status.is_open:
+            event = OrderEvent(ExecType.CANCEL_REJECTED, self.keeper.clock.now(), text=text)
+            await self.keeper.hear(Reported(key, event))
+            return
+        await self._conclude(key, state)
+
     async def _found(self, state: BrokerOrderState, fills: list[ExecutionReport]) -> None:
         """The broker has it: say so, then its fills, then what it has become."""
         key = state.client_order_id
-        events = [known_event(state), *(e for f in fills if (e := event_of(f))), state_event(state, state.updated_at)]
+        events = [known_event(state), *(event_of(f) for f in fills), state_event(state, state.updated_at)]
         for event in events:
             await self.keeper.hear(Reported(key, event))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -14,15 +13,18 @@ from psycopg.rows import DictRow
 
 from bifrost_core.settings import Settings
 from bifrost_core.trading.limits import Limit, LimitCode, Limits
-from bifrost_core.trading.orders import Block, BlockCode, Order, OrderEvent, Ticket, Unblock, fold
+from bifrost_core.trading.orders import Block, BlockCode, Order, OrderEvent, Ticket, Unblock, fold, opened
 from bifrost_core.trading.positions import Holdings, Position
+from bifrost_core.trading.risk import SessionHours
 from bifrost_core.trading.targets import TargetBatch
-from execution_daemon.core.book import Blocked, Book, Record
-from execution_daemon.core.desk import Controls, Work
+from execution_daemon.core.book import Adjusted, Blocked, Book, Booked, Input, Record, RecordAdjustment, Reported
+from execution_daemon.core.inputs import Controls
+from execution_daemon.core.intents import Work
 from execution_daemon.core.rebuild import differences, rebuild
 from execution_daemon.core.reconcile import Break, OurFill
 from execution_daemon.errors import LeaseLost, ensure
-from execution_daemon.shell.rows import batch_of, event_of, ticket_of
+from execution_daemon.shell.risk_inputs import RiskInputs
+from execution_daemon.shell.rows import adjustment_of, batch_of, event_of, parent_of, ticket_of
 
 COMPONENT = "execution_daemon"
 
@@ -39,15 +41,6 @@ class Statements(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTimes:
-    """A session of the exchange and when it opens and closes, UTC."""
-
-    session: date
-    open_at: datetime
-    close_at: datetime
-
-
 class Store:
     """Reads and writes for one account under one lease. Every failure is LeaseLost or StoreFailed: the daemon stops."""
 
@@ -58,6 +51,7 @@ class Store:
         self.holder = holder
         self.epoch = 0
         self.broker = ""
+        self._risk = RiskInputs(self._rows)
 
     async def close(self) -> None:
         await self._statements.close()
@@ -101,7 +95,8 @@ class Store:
         """The account as stored: holdings, blocks, and every order that can still change, folded from its events."""
         found = await self._rows("live_orders")
         orders = await self._fold(found)
-        return Book(self.account, await self._holdings(), orders, await self._blocked())
+        parents = {row["parent_id"]: parent_of(row) for row in await self._rows("parents")}
+        return Book(self.account, await self._holdings(), orders, await self._blocked(), parents)
 
     async def load_order(self, client_order_id: str) -> Order | None:
         """One order of any age, folded from its events; None if it is not ours."""
@@ -112,7 +107,7 @@ class Store:
         events: dict[str, list[OrderEvent]] = {row["client_order_id"]: [] for row in found}
         for row in await self._rows("events", client_order_ids=list(events)):
             events[row["client_order_id"]].append(event_of(row))
-        orders = {row["client_order_id"]: fold(Order(ticket_of(row)), events[row["client_order_id"]]) for row in found}
+        orders = {row["client_order_id"]: fold(opened(ticket_of(row)), events[row["client_order_id"]]) for row in found}
         for row in found:
             order = orders[row["client_order_id"]]
             same = order.status == row["ord_status"] and order.cum_qty == row["cum_qty"]
@@ -138,8 +133,13 @@ class Store:
         (account,) = await self._rows("account")
         rows = await self._rows("all_orders")
         tickets: list[Ticket] = [ticket_of(row) for row in rows]
-        events = [(row["client_order_id"], event_of(row)) for row in await self._rows("all_events")]
-        rebuilt = rebuild(self.account, account["initial_cash"], tickets, events)
+        happened: list[tuple[datetime, Input]] = [
+            (row["recorded_at"], Reported(row["client_order_id"], event_of(row)))
+            for row in await self._rows("all_events")
+        ]
+        happened += [(r["recorded_at"], Adjusted(adjustment_of(r))) for r in await self._rows("all_adjustments")]
+        happened.sort(key=lambda one: one[0])
+        rebuilt = rebuild(self.account, account["initial_cash"], tickets, (given for _at, given in happened))
         stored = {
             row["client_order_id"]: (row["ord_status"], row["cum_qty"], row["avg_px"], row["reserved_value"])
             for row in rows
@@ -152,6 +152,18 @@ class Store:
         """Commit an event and what follows from it; False where its execution is stored already."""
         event = json.dumps(record_json(record))
         return await self._value("record_event", broker=self.broker, event=event) is not None
+
+    async def record_adjustment(self, record: RecordAdjustment) -> bool:
+        """Commit an entry of the broker's ledger that is no trade; False where it is stored already."""
+        entry = json.dumps(adjustment_json(record))
+        return bool(await self._value("record_adjustment", broker=self.broker, adjustment=entry))
+
+    async def end_parent(self, parent_id: str, text: str, at: datetime) -> None:
+        await self._rows("end_parent", parent_id=parent_id, text=text, at=at)
+
+    async def release_batch(self, batch_id: UUID, reason: str, actor: str, at: datetime) -> bool:
+        """Have a quarantined batch decided again; False where it is not quarantined."""
+        return bool(await self._value("release_batch", batch_id=batch_id, reason=reason, actor=actor, at=at))
 
     async def submit(self, work: Work, at: datetime) -> Mapping[str, str]:
         """Commit all intents of one batch, denied ones too; the reason code of each by order id."""
@@ -195,8 +207,10 @@ class Store:
 
     # ------------------------------------------------------------------------------------------------ reads
 
-    async def undecided_batches(self) -> tuple[TargetBatch, ...]:
-        return await self._batches(await self._rows("undecided_batches"))
+    async def undecided_batches(self) -> tuple[tuple[TargetBatch, ...], frozenset[UUID]]:
+        """Oldest first; and those among them that a person has released from quarantine."""
+        rows = await self._rows("undecided_batches")
+        return await self._batches(rows), frozenset(row["batch_id"] for row in rows if row["is_released"])
 
     async def last_batch(self) -> TargetBatch | None:
         found = await self._batches(await self._rows("last_batch"))
@@ -230,11 +244,19 @@ class Store:
     async def kill_switches(self) -> list[DictRow]:
         return await self._rows("kill_switches")
 
-    async def controls(self, session: date) -> Controls:
-        """What stands against trading in `session`."""
+    async def controls(self, session: date, now: datetime, symbols: Collection[str]) -> Controls:
+        """What stands against orders in `symbols`, to be traded in `session`, at market time `now`."""
         switches = frozenset((row["scope"], row["key"]) for row in await self.kill_switches())
-        restricted = {row["symbol"]: row["reason"] for row in await self._rows("restricted", session=session)}
-        return Controls(await self.limits(), switches, restricted)
+        return await self._risk.controls(await self.limits(), switches, session, now, symbols)
+
+    async def record_equity(self, equity: Decimal, at: datetime) -> None:
+        """Mark the account's equity: daily loss and drawdown are measured from these."""
+        await self._rows("record_equity", equity=equity, at=at)
+
+    async def volume_profile(self, symbol: str, session: date, slices: int) -> tuple[Decimal, ...]:
+        """How past sessions' volume was spread over the day, in `slices` parts that sum to 1; empty if unknown."""
+        rows = await self._rows("volume_profile", symbol=symbol, session=session, slices=slices)
+        return tuple(row["share"] for row in rows)
 
     async def is_order_killed(self, client_order_id: str) -> bool:
         return bool(await self._value("is_order_killed", client_order_id=client_order_id))
@@ -248,10 +270,19 @@ class Store:
             for r in rows
         }
 
-    async def session_from(self, now: datetime) -> SessionTimes | None:
+    async def adjustments_since(self, since: datetime | None) -> frozenset[str]:
+        rows = await self._rows("adjustments_since", broker=self.broker, since=since)
+        return frozenset(row["adjustment_id"] for row in rows)
+
+    async def opened_at(self) -> datetime:
+        """When the account's initial cash was taken over: what the broker booked before is in it."""
+        at: datetime = (await self._rows("account"))[0]["created_at"]
+        return at
+
+    async def session_from(self, now: datetime) -> SessionHours | None:
         """The session that is on at `now` or comes next; None where the calendar is not loaded."""
         rows = await self._rows("session_from", now=now)
-        return SessionTimes(**rows[0]) if rows else None
+        return SessionHours(**rows[0]) if rows else None
 
     async def last_reconciliation(self) -> DictRow | None:
         rows = await self._rows("last_reconciliation")
@@ -270,12 +301,15 @@ def record_json(record: Record) -> dict[str, Any]:
         "kind": record.kind,
         "ord_status": order.status,
         "exec_id": event.exec_id,
+        "exec_ref_id": event.exec_ref_id,
+        "order_qty": f"{event.order_qty:f}" if event.order_qty else None,
         "last_qty": f"{event.last_qty:f}",
         "last_px": f"{event.last_px:f}" if event.last_qty else None,
         "commission": f"{event.commission:f}",
         "broker_order_id": event.broker_order_id,
         "text": event.text,
         "event_at": event.event_at.isoformat(),
+        "cum_qty_before": f"{record.cum_qty_before:f}",
         "cum_qty": f"{order.cum_qty:f}",
         "avg_px": None if order.avg_px is None else f"{order.avg_px:f}",
         "reserved_value": f"{order.reserved_value:f}",
@@ -284,6 +318,38 @@ def record_json(record: Record) -> dict[str, Any]:
         "quantity": f"{record.position.quantity:f}",
         "avg_cost": f"{record.position.avg_cost:f}",
         "realized_pnl": f"{record.position.realized_pnl:f}",
+        "fills": [fill_json(booked) for booked in record.fills],
         "blocks": [{"code": b.code, "detail": b.detail} for b in record.blocks],
         "unblocks": [{"code": u.code} for u in record.unblocks],
+    }
+
+
+def fill_json(booked: Booked) -> dict[str, Any]:
+    """A row of trading.fills."""
+    fill = booked.fill
+    return {
+        "exec_id": booked.exec_id,
+        "side": fill.side,
+        "last_qty": f"{fill.qty:f}",
+        "last_px": f"{fill.price:f}",
+        "commission": f"{fill.commission:f}",
+        "corrects_exec_id": booked.corrects or None,
+    }
+
+
+def adjustment_json(record: RecordAdjustment) -> dict[str, Any]:
+    """The entry that trading.record_adjustment_v1 takes."""
+    entry = record.adjustment
+    return {
+        "adjustment_id": entry.adjustment_id,
+        "kind": entry.kind,
+        "symbol": entry.symbol,
+        "qty_change": f"{entry.qty_change:f}",
+        "cash_change": f"{entry.cash_change:f}",
+        "text": entry.text,
+        "event_at": entry.at.isoformat(),
+        "quantity_before": f"{record.position_before.quantity:f}",
+        "quantity": f"{record.position.quantity:f}",
+        "avg_cost": f"{record.position.avg_cost:f}",
+        "realized_pnl": f"{record.position.realized_pnl:f}",
     }

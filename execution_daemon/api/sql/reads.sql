@@ -93,3 +93,9 @@ from trading.risk_decisions d join trading.orders o using (client_order_id)
 where d.account = %(account)s and d.outcome = 'accepted' and o.parent_id is null
   and d.decided_at > %(at)s - interval '5 days'
   and trading.trading_day(%(mic)s, d.decided_at) = trading.trading_day(%(mic)s, %(at)s)
+
+-- name: unknown_symbol
+select s.symbol from unnest(%(symbols)s::text[]) as s (symbol)
+where not exists (
+    select from reference.instruments i where i.symbol = s.symbol and i.asset_class <> 'index')
+limit 1

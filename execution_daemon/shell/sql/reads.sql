@@ -1,5 +1,5 @@
 -- name: account
-select a.account, a.initial_cash, c.balance
+select a.account, a.initial_cash, a.created_at, c.balance
 from trading.accounts a join trading.cash c using (account)
 where a.account = %(account)s
 
@@ -10,58 +10,87 @@ select symbol, quantity, avg_cost, realized_pnl from trading.positions where acc
 select symbol, reason_code, detail from trading.blocked_symbols where account = %(account)s
 
 -- name: live_orders
--- Orders that can still change, and those that ended since the last clean reconciliation.
+-- Orders that can still change, those that ended since the last clean reconciliation, and those that others wait for.
+with live as (
+    select l.client_order_id, l.after_id, l.group_id from trading.orders l
+    where l.account = %(account)s and l.ord_status not in ('filled', 'canceled', 'rejected', 'expired')
+)
 select o.client_order_id, o.account, o.batch_id, o.symbol, o.side, o.order_type, o.time_in_force, o.order_qty,
-       o.reference_price, o.leg, o.ord_status, o.cum_qty, coalesce(b.valid_until, o.created_at) as valid_until
-from trading.orders o left join signals.target_batches b using (batch_id)
+       o.reference_price, o.leg, o.ord_status, o.cum_qty, o.avg_px, o.reserved_value, o.valid_until, o.limit_price,
+       o.stop_price, o.trail_offset, o.limit_offset, o.post_only, o.reduce_only, o.group_id, o.after_id, o.release,
+       o.is_oco, o.parent_id, o.strategies
+from trading.orders o
 where o.account = %(account)s
-  and (o.ord_status not in ('filled', 'canceled', 'rejected', 'expired')
+  and (o.client_order_id in (select live.client_order_id from live)
+       or o.client_order_id in (select live.after_id from live where live.after_id is not null)
+       or o.group_id in (select live.group_id from live where live.group_id is not null)
+       or o.parent_id in (select p.parent_id from trading.parent_orders p
+                          where p.account = %(account)s and p.status = 'working')
        or o.updated_at >= coalesce((select max(r.event_at) from trading.reconciliations r
                                     where r.account = %(account)s and r.is_clean), '-infinity'))
 order by o.created_at, o.client_order_id
 
 -- name: all_orders
 select o.client_order_id, o.account, o.batch_id, o.symbol, o.side, o.order_type, o.time_in_force, o.order_qty,
-       o.reference_price, o.leg, o.ord_status, o.cum_qty, o.avg_px, o.reserved_value,
-       coalesce(b.valid_until, o.created_at) as valid_until
-from trading.orders o left join signals.target_batches b using (batch_id)
+       o.reference_price, o.leg, o.ord_status, o.cum_qty, o.avg_px, o.reserved_value, o.valid_until, o.limit_price,
+       o.stop_price, o.trail_offset, o.limit_offset, o.post_only, o.reduce_only, o.group_id, o.after_id, o.release,
+       o.is_oco, o.parent_id, o.strategies
+from trading.orders o
 where o.account = %(account)s
 
 -- name: one_order
 select o.client_order_id, o.account, o.batch_id, o.symbol, o.side, o.order_type, o.time_in_force, o.order_qty,
-       o.reference_price, o.leg, o.ord_status, o.cum_qty, coalesce(b.valid_until, o.created_at) as valid_until
-from trading.orders o left join signals.target_batches b using (batch_id)
+       o.reference_price, o.leg, o.ord_status, o.cum_qty, o.avg_px, o.reserved_value, o.valid_until, o.limit_price,
+       o.stop_price, o.trail_offset, o.limit_offset, o.post_only, o.reduce_only, o.group_id, o.after_id, o.release,
+       o.is_oco, o.parent_id, o.strategies
+from trading.orders o
 where o.account = %(account)s and o.client_order_id = %(client_order_id)s
 
 -- name: events
 select client_order_id, kind, event_at, coalesce(exec_id, '') as exec_id, last_qty, coalesce(last_px, 0) as last_px,
-       commission, coalesce(broker_order_id, '') as broker_order_id, coalesce(text, '') as text
+       commission, coalesce(broker_order_id, '') as broker_order_id, coalesce(text, '') as text,
+       coalesce(exec_ref_id, '') as exec_ref_id, coalesce(order_qty, 0) as order_qty
 from trading.order_events
 where client_order_id = any (%(client_order_ids)s) and kind <> 'intent'
 order by event_seq
 
 -- name: all_events
 select client_order_id, kind, event_at, coalesce(exec_id, '') as exec_id, last_qty, coalesce(last_px, 0) as last_px,
-       commission, coalesce(broker_order_id, '') as broker_order_id, coalesce(text, '') as text
+       commission, coalesce(broker_order_id, '') as broker_order_id, coalesce(text, '') as text,
+       coalesce(exec_ref_id, '') as exec_ref_id, coalesce(order_qty, 0) as order_qty, recorded_at
 from trading.order_events
 where account = %(account)s and kind <> 'intent'
 order by event_seq
+
+-- name: parents
+select parent_id, account, batch_id, symbol, side, order_qty, reference_price, leg, strategies, schedule, start_at, end_at,
+       status
+from trading.parent_orders where account = %(account)s and status = 'working' order by created_at, parent_id
+
+-- name: all_adjustments
+select adjustment_id, kind, coalesce(symbol, '') as symbol, qty_change, cash_change, coalesce(text, '') as text, event_at,
+       recorded_at
+from trading.adjustments where account = %(account)s order by recorded_at, adjustment_id
+
+-- name: adjustments_since
+select adjustment_id from trading.adjustments
+where account = %(account)s and broker = %(broker)s and event_at >= coalesce(%(since)s::timestamptz, '-infinity')
 
 -- name: reserved
 select reserved from trading.cash where account = %(account)s
 
 -- name: fills_since
 select exec_id, client_order_id, symbol, last_qty, last_px, commission
-from trading.fills
+from trading.standing_fills
 where account = %(account)s and broker = %(broker)s and event_at >= coalesce(%(since)s::timestamptz, '-infinity')
 
 -- name: undecided_batches
 -- Batches nobody has decided on, and those accepted of which no order was decided: the daemon stopped in between.
 select b.batch_id, b.account, b.strategies, b.as_of_session, b.valid_from, b.valid_until, b.row_count, b.content_hash,
-       b.dagster_run_id, b.code_version, b.data_version
+       b.dagster_run_id, b.code_version, b.data_version, coalesce(i.status = 'released', false) as is_released
 from signals.target_batches b left join trading.batch_intake i using (batch_id)
 where b.account = %(account)s
-  and (i.status is null
+  and (i.status is null or i.status = 'released'
        or i.status = 'accepted'
           and not exists (select from trading.risk_decisions d where d.batch_id = b.batch_id))
 order by b.created_at, b.batch_id
@@ -104,14 +133,26 @@ select not exists (
         k.scope = 'global'
         or (k.scope = 'account' and k.key = o.account)
         or (k.scope = 'symbol' and k.key = o.symbol)
-        or (k.scope = 'strategy' and k.key = any (b.strategies))))
-from trading.orders o left join signals.target_batches b using (batch_id)
+        or (k.scope = 'strategy' and k.key = any (o.strategies))))
+from trading.orders o
 where o.client_order_id = %(client_order_id)s
 
--- name: restricted
-select i.symbol, r.reason
-from reference.restricted_list r join reference.instruments i using (instrument_id)
-where r.valid_from <= %(session)s and (r.valid_to is null or %(session)s < r.valid_to)
+-- name: volume_profile
+-- One-minute bars of the twenty sessions before, in equal parts of the day.
+with past as (
+    select s.session, s.open_at, s.close_at from reference.sessions s
+    where s.exchange_mic = %(mic)s and s.session < %(session)s order by s.session desc limit 20
+), parts as (
+    select least(floor(extract(epoch from b.start_at - p.open_at) / extract(epoch from p.close_at - p.open_at)
+                       * %(slices)s)::integer, %(slices)s - 1) as part, sum(b.volume) as volume
+    from past p
+    join reference.meant_by(array[%(symbol)s::text], %(session)s) m on true
+    join raw.minute_bars b on b.instrument_id = m.instrument_id and b.start_at >= p.open_at and b.start_at < p.close_at
+    group by 1
+)
+select (coalesce(p.volume, 0) / sum(p.volume) over ())::numeric as share
+from generate_series(0, %(slices)s - 1) n left join parts p on p.part = n
+where (select sum(volume) from parts) > 0 order by n
 
 -- name: session_from
 -- The session that is on or comes next.
@@ -128,7 +169,7 @@ where account = %(account)s and is_clean order by reconciliation_id desc limit 1
 
 -- name: pending_batches
 select count(*) from signals.target_batches b left join trading.batch_intake i using (batch_id)
-where b.account = %(account)s and (i.status is null or i.status = 'accepted')
+where b.account = %(account)s and (i.status is null or i.status in ('accepted', 'released'))
 
 -- name: lease_holder
 select holder from trading.leases where name = %(account)s

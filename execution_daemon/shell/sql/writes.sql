@@ -1,4 +1,4 @@
--- The functions of migration 0002: each is one transaction.
+-- The functions of the migrations: each is one transaction.
 
 -- name: acquire_lease
 select trading.acquire_lease_v1(%(account)s, %(holder)s, %(seconds)s)
@@ -24,6 +24,15 @@ from trading.submit_intents_v1(%(account)s, %(holder)s, %(epoch)s, %(at)s, %(res
 
 -- name: record_event
 select trading.record_event_v1(%(account)s, %(holder)s, %(epoch)s, %(broker)s, %(mic)s, %(event)s)
+
+-- name: record_adjustment
+select trading.record_adjustment_v1(%(account)s, %(holder)s, %(epoch)s, %(broker)s, %(adjustment)s)
+
+-- name: end_parent
+select trading.end_parent_v1(%(account)s, %(holder)s, %(epoch)s, %(parent_id)s, %(text)s, %(at)s)
+
+-- name: release_batch
+select trading.release_batch_v1(%(account)s, %(holder)s, %(epoch)s, %(batch_id)s, %(reason)s, %(actor)s, %(at)s)
 
 -- name: block_symbol
 select trading.block_symbol_v1(%(account)s, %(holder)s, %(epoch)s, %(symbol)s, %(reason_code)s, %(detail)s, %(at)s)

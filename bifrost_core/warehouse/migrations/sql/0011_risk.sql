@@ -408,3 +408,4 @@ grant execute on function
     trading.propose_change_v1, trading.approve_change_v1, trading.apply_cooled_v1, trading.set_kill_switch_v1
     to bifrost_api;
 grant select on trading.limit_kinds, trading.governance, trading.change_proposals, trading.equity_marks to bifrost_trader;
+grant select on reference.symbols to bifrost_trader;

@@ -1,0 +1,197 @@
+"""Orders that somebody asks for, and the decisions on them: every risk control is asked about each, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from bifrost_core.trading.orders import ZERO, Ticket, opened
+from bifrost_core.trading.planner import Leg
+from bifrost_core.trading.risk import Deny, Proposal, RiskCode, decide, purchasing_power
+from bifrost_core.trading.schedules import Schedule
+from execution_daemon.core.book import Book
+from execution_daemon.core.inputs import Controls, Market, context
+from execution_daemon.core.parents import Parent
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """An order to decide on. `awaited`: signed shares that the order it waits for will have brought.
+
+    With a `schedule` it is a parent, worked between `start_at` and the ticket's `valid_until`.
+    """
+
+    ticket: Ticket
+    valid_from: datetime
+    as_of: date | None = None
+    awaited: Decimal = ZERO
+    schedule: Schedule | None = None
+
+    @property
+    def leg(self) -> Leg:
+        return Leg.OPEN if self.ticket.increases_exposure else Leg.CLOSE
+
+    def parent(self, start_at: datetime) -> Parent:
+        """The parent order that this asks for."""
+        ticket, schedule = self.ticket, self.schedule
+        if schedule is None:
+            raise ValueError(f"{ticket.client_order_id} has no schedule")
+        return Parent(
+            parent_id=ticket.client_order_id,
+            account=ticket.account,
+            batch_id=ticket.batch_id,
+            symbol=ticket.symbol,
+            side=ticket.side,
+            order_qty=ticket.order_qty,
+            reference_price=ticket.reference_price,
+            schedule=schedule,
+            start_at=max(start_at, self.valid_from),
+            end_at=ticket.valid_until,
+            increases_exposure=ticket.increases_exposure,
+            strategies=ticket.strategies,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was asked for, and the decision on it at market time `at`."""
+
+    ask: Ask
+    denied: Deny | None
+    at: datetime
+
+    @property
+    def ticket(self) -> Ticket:
+        return self.ask.ticket
+
+    @property
+    def parent(self) -> Parent | None:
+        """The parent order that it is, if it is to be worked in slices."""
+        return self.ask.parent(self.at) if self.ask.schedule else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The row that trading.submit_intents_v1 takes; numbers as text."""
+        ticket, parent = self.ticket, self.parent
+        return {
+            "client_order_id": ticket.client_order_id,
+            "batch_id": str(ticket.batch_id),
+            "strategies": list(ticket.strategies),
+            "symbol": ticket.symbol,
+            "side": ticket.side,
+            "order_qty": f"{ticket.order_qty:f}",
+            "reference_price": f"{ticket.reference_price:f}",
+            "leg": self.ask.leg,
+            "reserved_value": "0" if parent else f"{opened(ticket).reserved_value:f}",
+            "parent_id": ticket.parent_id or None,
+            "valid_until": ticket.valid_until.isoformat(),
+            **_terms_json(ticket),
+            **_contingency_json(ticket),
+            **(_parent_json(parent) if parent else {}),
+            **_decision_json(self.denied),
+        }
+
+
+def _terms_json(ticket: Ticket) -> dict[str, Any]:
+    terms = ticket.terms
+    return {
+        "order_type": terms.order_type,
+        "time_in_force": terms.time_in_force,
+        "limit_price": _text(terms.limit_price),
+        "stop_price": _text(terms.stop_price),
+        "trail_offset": _text(terms.trail_offset),
+        "limit_offset": _text(terms.limit_offset),
+        "post_only": terms.post_only,
+        "reduce_only": terms.reduce_only,
+    }
+
+
+def _contingency_json(ticket: Ticket) -> dict[str, Any]:
+    link = ticket.contingency
+    if link is None:
+        return {}
+    return {"group_id": link.group_id, "after_id": link.after or None, "release": link.release, "is_oco": link.is_oco}
+
+
+def _parent_json(parent: Parent) -> dict[str, Any]:
+    schedule = parent.schedule
+    fields = {
+        "algo": schedule.algo,
+        "slices": schedule.slices,
+        "profile": [f"{share:f}" for share in schedule.profile],
+        "participation": f"{schedule.participation:f}",
+        "start_volume": f"{schedule.start_volume:f}",
+        "urgency": f"{schedule.urgency:f}",
+    }
+    return {"schedule": fields, "start_at": parent.start_at.isoformat(), "end_at": parent.end_at.isoformat()}
+
+
+def _decision_json(denied: Deny | None) -> dict[str, Any]:
+    return {
+        "outcome": "denied" if denied else "accepted",
+        "reason_code": denied.code if denied else RiskCode.ACCEPTED,
+        "limit_value": _text(denied.limit) if denied else None,
+        "actual_value": _text(denied.actual) if denied else None,
+        "detail": {"text": denied.detail, "may_pass_later": denied.code.may_pass_later} if denied else {},
+    }
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value:f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Decided intents, and the USD of exposure that working orders may add in all."""
+
+    intents: tuple[Intent, ...]
+    reserve_limit: Decimal
+
+
+def decide_all(
+    book: Book,
+    asks: Iterable[Ask],
+    market: Market,
+    controls: Controls,
+    prices: Mapping[str, Decimal],
+    backlog: int = 0,
+) -> Work:
+    """Decide on every order in turn; each accepted one counts as working for the next."""
+    known = context(book, market, controls, prices, backlog)
+    free = purchasing_power(known) or ZERO
+    decided: list[Intent] = []
+    for ask in asks:
+        proposal = proposal_of(ask)
+        denied = decide(proposal, known)
+        decided.append(Intent(ask, denied, market.now))
+        if denied is None:
+            known.accept(proposal)
+    return Work(tuple(decided), free)
+
+
+def proposal_of(ask: Ask) -> Proposal:
+    """What the risk controls are asked about."""
+    ticket = ask.ticket
+    return Proposal(
+        client_order_id=ticket.client_order_id,
+        account=ticket.account,
+        strategies=ticket.strategies,
+        symbol=ticket.symbol,
+        side=ticket.side,
+        qty=ticket.order_qty,
+        reference_price=ticket.reference_price,
+        valid_from=ask.valid_from,
+        valid_until=ticket.valid_until,
+        terms=ticket.terms,
+        parent_id=ticket.parent_id,
+        as_of=ask.as_of,
+        awaited=ask.awaited,
+        is_parent=ask.schedule is not None,
+    )
+
+
+def last_prices(market: Market) -> dict[str, Decimal]:
+    """Last trades by symbol."""
+    return {symbol: quote.price for symbol, quote in market.last_trades.items()}

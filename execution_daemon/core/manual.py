@@ -1,0 +1,207 @@
+"""Orders that a person asks for, with the orders that hang on them; amendments; and closing what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from bifrost_core.errors import BrokerError
+from bifrost_core.provenance import content_hash
+from bifrost_core.trading.orders import ZERO, Order, Ticket
+from bifrost_core.trading.planner import ID_LENGTH
+from bifrost_core.trading.schedules import Algo, Schedule
+from bifrost_core.trading.terms import Contingency, OrdType, Release, Side, Terms, TimeInForce
+from execution_daemon.core.book import Book, signed_leaves
+from execution_daemon.core.inputs import Market
+from execution_daemon.core.intents import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class ManualOrder:
+    """An order that a person asks for. `qty` in shares, prices in USD.
+
+    `take_profit` and `stop_loss` make it a bracket: as many shares as are executed are offered at the one and protected
+    at the other, and what one of them sells the other no longer does. `then` are sent once this one is filled. With a
+    `schedule` (twap, vwap, pov, is) it is worked in slices until `end_at`.
+    """
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    terms: Terms
+    reference_price: Decimal | None
+    strategies: tuple[str, ...] = ()
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    then: tuple[ManualOrder, ...] = ()
+    schedule: str = ""
+    end_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What risk said of one order; `outcome` is accepted or denied."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    outcome: str
+    reason_code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who asks, when, and what the ids are made of. `schedules`: those that can be worked now, by name."""
+
+    account: str
+    command_id: UUID
+    market: Market
+    schedule: Schedule | None = None
+
+
+def asked_for(desk: Desk, book: Book, request: ManualOrder) -> tuple[Ask, ...]:
+    """The order and all that hangs on it, in the order in which they are decided. Raises BrokerError for nonsense."""
+    is_parent = bool(request.schedule)
+    if is_parent and (request.then or request.take_profit or request.stop_loss):
+        raise BrokerError("an order that is worked in slices takes no orders after it", "Send them when it is done")
+    return tuple(_asks(desk, book, request, "", None))
+
+
+def _asks(desk: Desk, book: Book, request: ManualOrder, path: str, first: Ticket | None) -> Iterator[Ask]:
+    name = path or "0"
+    link = Contingency(_id(desk, "0"), first.client_order_id, Release.FILLED) if first else None
+    has_legs = bool(request.then or request.take_profit or request.stop_loss)
+    if link is None and has_legs:
+        link = Contingency(_id(desk, "0"))
+    ticket = _ticket(desk, book, request, name, link)
+    awaited = first.order_qty * first.side.sign if first else ZERO
+    yield Ask(ticket, desk.market.now, awaited=awaited, schedule=desk.schedule if request.schedule else None)
+    yield from _exits(desk, request, ticket, name)
+    for number, later in enumerate(request.then):
+        yield from _asks(desk, book, later, f"{name}.{number}", ticket)
+
+
+def _ticket(desk: Desk, book: Book, request: ManualOrder, name: str, link: Contingency | None) -> Ticket:
+    price = request.reference_price or _last(desk.market, request.symbol)
+    held = book.holdings.quantity(request.symbol)
+    pending = signed_leaves(book).get(request.symbol, ZERO)
+    reduces = (held + pending) * request.side.sign < 0 and request.qty <= abs(held + pending)
+    return Ticket(
+        client_order_id=_id(desk, name),
+        account=desk.account,
+        batch_id=desk.command_id,
+        symbol=request.symbol,
+        side=request.side,
+        order_qty=request.qty,
+        reference_price=price,
+        terms=request.terms,
+        valid_until=_until(desk.market, request),
+        increases_exposure=not reduces,
+        contingency=link,
+        strategies=request.strategies,
+    )
+
+
+def _exits(desk: Desk, request: ManualOrder, entry: Ticket, name: str) -> Iterator[Ask]:
+    """The legs of a bracket: each is held until the entry has ended, for as many shares as it executed."""
+    link = Contingency(f"{entry.client_order_id}-x", entry.client_order_id, Release.EXECUTED, is_oco=True)
+    legs: list[tuple[str, Terms]] = []
+    if request.take_profit is not None:
+        legs.append(
+            ("profit", Terms(OrdType.LIMIT, TimeInForce.GTC, limit_price=request.take_profit, reduce_only=True))
+        )
+    if request.stop_loss is not None:
+        legs.append(("loss", Terms(OrdType.STOP, TimeInForce.GTC, stop_price=request.stop_loss, reduce_only=True)))
+    for leg, terms in legs:
+        ticket = replace(
+            entry,
+            client_order_id=_id(desk, f"{name}/{leg}"),
+            side=entry.side.other,
+            terms=terms,
+            contingency=link,
+            increases_exposure=False,
+            valid_until=datetime.max.replace(tzinfo=entry.valid_until.tzinfo),
+        )
+        yield Ask(ticket, desk.market.now, awaited=entry.order_qty * entry.side.sign)
+
+
+def _id(desk: Desk, name: str) -> str:
+    return content_hash([desk.account, str(desk.command_id), name])[:ID_LENGTH]
+
+
+def _last(market: Market, symbol: str) -> Decimal:
+    quote = market.last_trades.get(symbol)
+    if quote is None:
+        raise BrokerError(f"{symbol} has no last trade to size an order by", "Name a reference_price")
+    return quote.price
+
+
+def _until(market: Market, request: ManualOrder) -> datetime:
+    """Until when it may be sent: the end of the session it is for, or no end for an order good till canceled."""
+    if request.end_at is not None:
+        return request.end_at
+    if request.terms.time_in_force is TimeInForce.GTC:
+        return datetime.max.replace(tzinfo=market.now.tzinfo)
+    return market.session.close_at
+
+
+def schedule_named(
+    name: str, market: Market, symbol: str, participation: Decimal, profile: tuple[Decimal, ...]
+) -> Schedule:
+    """The schedule of that name for an order that begins now. Raises BrokerError where it cannot be worked."""
+    quote = market.last_trades.get(symbol)
+    try:
+        algo = Algo(name)
+    except ValueError as error:
+        raise BrokerError(f"no schedule is named {name!r}", f"Choose from {', '.join(Algo)}") from error
+    schedule = Schedule(algo)
+    if algo is Algo.POV:
+        if quote is None or quote.volume is None:
+            raise BrokerError(f"the broker publishes no volume of {symbol}: POV cannot be worked", "Use twap or is")
+        schedule = replace(schedule, participation=participation, start_volume=quote.volume)
+    if algo is Algo.VWAP:
+        schedule = replace(schedule, profile=profile, slices=max(len(profile), 1))
+    if objection := schedule.objection():
+        raise BrokerError(f"{symbol} cannot be worked by {name}: {objection}", "Use twap or is")
+    return schedule
+
+
+def amended(
+    desk: Desk, order: Order, qty: Decimal | None, limit_price: Decimal | None, stop_price: Decimal | None
+) -> Ask:
+    """The replacement of an order: held until the original has ended, then sent for at most what that left.
+
+    `qty` is what is to be left working, in shares, at most what is left now; None keeps that. Decide on it against the
+    book without the original.
+    """
+    ticket, old = order.ticket, order.ticket.contingency
+    terms = replace(
+        ticket.terms,
+        limit_price=ticket.terms.limit_price if limit_price is None else limit_price,
+        stop_price=ticket.terms.stop_price if stop_price is None else stop_price,
+    )
+    group = old.group_id if old else ticket.client_order_id
+    replacement = replace(
+        ticket,
+        client_order_id=_id(desk, f"amend {ticket.client_order_id}"),
+        order_qty=order.leaves_qty if qty is None else min(qty, order.leaves_qty),
+        terms=terms,
+        contingency=Contingency(group, ticket.client_order_id, Release.ENDED, bool(old and old.is_oco)),
+    )
+    return Ask(replacement, desk.market.now)
+
+
+def closing(desk: Desk, book: Book, symbols: Collection[str] | None) -> Iterator[Ask]:
+    """Market orders that close every position (of `symbols`), each only able to reduce."""
+    for symbol, position in sorted(book.holdings.positions.items()):
+        if position.quantity == 0 or (symbols is not None and symbol not in symbols):
+            continue
+        side = Side.SELL if position.quantity > 0 else Side.BUY
+        terms = Terms(time_in_force=desk.market.time_in_force, reduce_only=True)
+        request = ManualOrder(symbol, side, abs(position.quantity), terms, None)
+        yield Ask(replace(_ticket(desk, book, request, symbol, None), increases_exposure=False), desk.market.now)

@@ -1,0 +1,212 @@
+"""What a person may have the daemon do: stop, cancel, close, order, amend, and release a batch from quarantine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from uuid import UUID, uuid5
+
+from bifrost_core.errors import BrokerError
+from bifrost_core.provenance import content_hash
+from bifrost_core.settings import Settings
+from bifrost_core.trading.orders import Order
+from bifrost_core.trading.risk import RiskCode, SessionHours
+from execution_daemon.core.book import Amend, Book, CancelAsked
+from execution_daemon.core.inputs import Market
+from execution_daemon.core.intents import Ask, Work, decide_all, last_prices
+from execution_daemon.core.manual import Decision, Desk, ManualOrder, amended, asked_for, closing, schedule_named
+from execution_daemon.shell.bookkeeper import Bookkeeper
+from execution_daemon.shell.committer import Committer
+from execution_daemon.shell.inbox import Inbox
+from execution_daemon.shell.market import MarketReader
+from execution_daemon.shell.slicer import Slicer
+
+log = logging.getLogger("bifrost.daemon.commands")
+NAMESPACE = UUID("6c1d0f0e-5b0a-5c59-9f0c-0a8f4f6f6d2b")
+VWAP_SLICES = 13  # half hours of a regular session
+
+
+class Commands:
+    """Each runs as one job of the inbox. Raises BrokerError for what makes no sense or cannot be asked now."""
+
+    def __init__(
+        self,
+        keeper: Bookkeeper,
+        reader: MarketReader,
+        committer: Committer,
+        slicer: Slicer,
+        inbox: Inbox,
+        settings: Settings,
+    ) -> None:
+        self._keeper = keeper
+        self._reader = reader
+        self._committer = committer
+        self._slicer = slicer
+        self._inbox = inbox
+        self._participation = Decimal(str(settings.participation))
+        keeper.on_amend = self._amend_by_group
+
+    async def cancel_all(self, actor: str, reason: str, symbol: str | None = None) -> list[str]:
+        """Cancel every open order (of the symbol) and end its parents; returns the ids of the orders."""
+        return await self._inbox.ask(lambda: self._cancel_all(actor, reason, None if symbol is None else {symbol}))
+
+    async def _cancel_all(self, actor: str, reason: str, symbols: Collection[str] | None) -> list[str]:
+        now, why = self._keeper.clock.now(), f"canceled by {actor}: {reason}"
+        for parent in list(self._keeper.book.parents.values()):
+            if parent.is_working and (symbols is None or parent.symbol in symbols):
+                await self._slicer.end(parent, now, why)
+        open_orders = [o for o in self._keeper.book.open_orders() if symbols is None or o.ticket.symbol in symbols]
+        # held ones first, or the end of what they wait for would release them
+        keys = [o.ticket.client_order_id for o in sorted(open_orders, key=lambda o: not o.ticket.is_held)]
+        for key in keys:
+            await self._keeper.apply(CancelAsked(key, now, why))
+        log.warning("%s canceled %d orders: %s", actor, len(keys), reason)
+        return keys
+
+    async def flatten(self, actor: str, reason: str, symbols: Sequence[str] | None = None) -> list[Decision]:
+        """Cancel what is open and close every position (of the symbols) with orders that can only reduce."""
+
+        async def work() -> list[Decision]:
+            wanted = None if symbols is None else set(symbols)
+            await self._cancel_all(actor, reason, wanted)
+            held = {s for s, p in self._keeper.book.holdings.positions.items() if p.quantity}
+            market = await self._market(held)
+            desk = self._desk(market, uuid5(NAMESPACE, content_hash([actor, reason, market.now])))
+            asks = tuple(closing(desk, self._keeper.book, wanted))
+            return await self._decide(self._without_cancelled(), asks, market)
+
+        return await self._inbox.ask(work)
+
+    def _without_cancelled(self) -> Book:
+        """The book as it will be: what is being canceled counts no more, or it would stand in its own way."""
+        book = self._keeper.book
+        kept = {k: o for k, o in book.orders.items() if o.status.is_terminal or not o.is_cancel_wanted}
+        return replace(book, orders=kept)
+
+    async def submit(self, request: ManualOrder, actor: str, command_id: UUID) -> list[Decision]:
+        """Decide on an order and its legs; ids follow from `command_id`, so that a retry adds nothing."""
+
+        async def work() -> list[Decision]:
+            market = await self._market(self._symbols_of(request))
+            desk = await self._scheduled(self._desk(market, command_id), request)
+            asks = asked_for(desk, self._keeper.book, request)
+            log.info("%s orders %s %s %s", actor, request.side, request.qty, request.symbol)
+            return await self._decide(self._keeper.book, asks, market)
+
+        return await self._inbox.ask(work)
+
+    async def _scheduled(self, desk: Desk, request: ManualOrder) -> Desk:
+        if not request.schedule:
+            return desk
+        session = desk.market.session.session
+        profile = await self._keeper.store.volume_profile(request.symbol, session, VWAP_SLICES)
+        schedule = schedule_named(request.schedule, desk.market, request.symbol, self._participation, profile)
+        return replace(desk, schedule=schedule)
+
+    def _symbols_of(self, request: ManualOrder) -> set[str]:
+        later = set[str]().union(*(self._symbols_of(one) for one in request.then)) if request.then else set()
+        held = {s for s, p in self._keeper.book.holdings.positions.items() if p.quantity}
+        return {request.symbol} | held | later
+
+    async def cancel(self, client_order_id: str, actor: str, reason: str) -> None:
+        """Cancel one order."""
+
+        async def work() -> None:
+            self._order(client_order_id)
+            why = f"canceled by {actor}: {reason}"
+            await self._keeper.apply(CancelAsked(client_order_id, self._keeper.clock.now(), why))
+
+        await self._inbox.ask(work)
+
+    async def amend(
+        self,
+        client_order_id: str,
+        qty: Decimal | None,
+        limit_price: Decimal | None,
+        stop_price: Decimal | None,
+        actor: str,
+        command_id: UUID,
+    ) -> list[Decision]:
+        """Cancel and replace: a replacement is durable and held until the original has ended."""
+
+        async def work() -> list[Decision]:
+            log.info("%s amends %s", actor, client_order_id)
+            return await self._amend(client_order_id, qty, limit_price, stop_price, command_id)
+
+        return await self._inbox.ask(work)
+
+    async def _amend(
+        self, key: str, qty: Decimal | None, limit_price: Decimal | None, stop_price: Decimal | None, command_id: UUID
+    ) -> list[Decision]:
+        order = self._order(key)
+        held = {s for s, p in self._keeper.book.holdings.positions.items() if p.quantity}
+        market = await self._market(held | {order.ticket.symbol})
+        ask = amended(self._desk(market, command_id), order, qty, limit_price, stop_price)
+        others = {k: o for k, o in self._keeper.book.orders.items() if k != key}
+        decisions = await self._decide(replace(self._keeper.book, orders=others), (ask,), market)
+        if decisions[0].outcome == "accepted":
+            await self._keeper.apply(CancelAsked(key, market.now, f"replaced by {decisions[0].client_order_id}"))
+        return decisions
+
+    async def _amend_by_group(self, amend: Amend) -> None:
+        """Another order of the group was executed: replace what is left, or cancel it where that is denied."""
+        key = amend.client_order_id
+        command_id = uuid5(NAMESPACE, content_hash([key, "group", amend.qty]))
+        try:
+            decisions = await self._amend(key, amend.qty, None, None, command_id)
+            is_replaced = decisions[0].outcome == "accepted"
+        except BrokerError as error:
+            log.warning("%s cannot be amended, and is canceled: %s", key, error)
+            is_replaced = False
+        if not is_replaced:
+            why = "another order of its group was executed, and its replacement was denied"
+            await self._keeper.apply(CancelAsked(key, self._keeper.clock.now(), why))
+
+    async def release_batch(self, batch_id: UUID, actor: str, reason: str) -> None:
+        """Let a quarantined batch be decided again: what it was doubted for no longer counts."""
+
+        async def work() -> None:
+            if not await self._keeper.store.release_batch(batch_id, reason, actor, self._keeper.clock.now()):
+                raise BrokerError(f"batch {batch_id} is not in quarantine", "GET /state lists what waits")
+
+        await self._inbox.ask(work)
+
+    def _order(self, key: str) -> Order:
+        order = self._keeper.book.orders.get(key)
+        if order is None or order.status.is_terminal:
+            raise BrokerError(f"no open order has the id {key}", "GET /orders lists them")
+        return order
+
+    async def _market(self, symbols: Collection[str]) -> Market:
+        session = await self._session()
+        return await self._reader.market(symbols, session)
+
+    async def _session(self) -> SessionHours:
+        session = await self._keeper.store.session_from(await self._keeper.clock.read())
+        if session is None:
+            raise BrokerError("reference.sessions has no session to trade in", "Load the calendar: bifrost nightly")
+        return session
+
+    def _desk(self, market: Market, command_id: UUID) -> Desk:
+        return Desk(self._keeper.store.account, command_id, market)
+
+    async def _decide(self, book: Book, asks: Sequence[Ask], market: Market) -> list[Decision]:
+        controls = await self._reader.controls(market, {ask.ticket.symbol for ask in asks})
+        decided = decide_all(book, asks, market, controls, last_prices(market), self._keeper.to_send.qsize())
+        reasons = await self._committer.commit(decided, market.now)
+        return _decisions(decided, reasons)
+
+
+def _decisions(decided: Work, reasons: Mapping[str, str]) -> list[Decision]:
+    found = []
+    for intent in decided.intents:
+        ticket = intent.ticket
+        code = reasons[ticket.client_order_id]
+        outcome = "accepted" if code == RiskCode.ACCEPTED else "denied"
+        detail = intent.denied.detail if intent.denied else ""
+        found.append(
+            Decision(ticket.client_order_id, ticket.symbol, ticket.side, ticket.order_qty, outcome, code, detail)
+        )
+    return found

@@ -33,8 +33,8 @@ class Fills:
         self._arrived = asyncio.Event()
 
     async def wait(self, exec_ids: Iterable[str], known: Mapping[str, Decimal], seconds: float) -> None:
-        """Until all commissions are known, or time is up."""
-        waiting = set(exec_ids)
+        """Until all commissions are known, or time is up; nobody waits a second time for the same one."""
+        waiting = set(exec_ids) - self._incomplete.keys()
         try:
             async with asyncio.timeout(max(seconds, 0.0)):
                 while waiting - known.keys():

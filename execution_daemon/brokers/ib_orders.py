@@ -37,6 +37,7 @@ class Known:
     perm_id: int = 0
     is_seen: bool = False  # TWS has shown that it has the order
     is_new_told: bool = False
+    is_executed: bool = False
     is_cancel_asked: bool = False
     end: BrokerStatus | None = None
     text: str = ""
@@ -133,6 +134,7 @@ class KnownOrders:
         known = self.by_name.get(name)
         if known is None:
             return ()
+        known.is_executed = True
         self._identify(known, known.order_id, perm_id)
         return self._on_word(known, "Filled", at)
 
@@ -163,7 +165,7 @@ class KnownOrders:
         if known is None or known.end is not None:
             return ()
         known.text = text
-        if code not in codes.REFUSALS:
+        if code not in codes.REFUSALS or known.is_executed:
             return ()
         known.refusal = (code, text)
         return self._ended(known, BrokerStatus.REJECTED, at)

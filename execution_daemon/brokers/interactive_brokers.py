@@ -41,7 +41,7 @@ from execution_daemon.brokers.port import (
 
 RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_SECONDS = 5.0
-COMMISSION_SECONDS = 5.0
+COMMISSION_SECONDS = 2.0
 QUOTE_SECONDS = 3.0
 ANSWER_SHARE = 0.8  # of the daemon's own patience: the adapter gives up first, and says why
 LISTED = timedelta(hours=18)  # TWS lists what happened since midnight: absence proves nothing of what was sent before
@@ -60,7 +60,7 @@ class InteractiveBrokersBroker:
         commission_seconds: float = COMMISSION_SECONDS,
         quote_seconds: float = QUOTE_SECONDS,
     ) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._timeout_seconds = timeout_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._quote_seconds = quote_seconds
@@ -89,7 +89,7 @@ class InteractiveBrokersBroker:
         """The session, or a new one if it has ended. Raises BrokerUnclear."""
         async with self._connecting:
             if self._now is None or self._now[0].link.closed.is_set():
-                session = Session(self._endpoint, self._orders, self._fills, self._timeout_seconds)
+                session = Session(self.endpoint, self._orders, self._fills, self._timeout_seconds)
                 await session.open(self._heartbeat_seconds)
                 self._now = (session, Market(session.link, self._quote_seconds))
             return self._now
@@ -146,8 +146,8 @@ class InteractiveBrokersBroker:
     async def _answer(self, order: BrokerOrder, known: Known, session: Session) -> ExecutionReport:
         """What TWS's answer says. A refusal is believed if the open orders do not show the order at work."""
         if known.refusal is None:
-            kind = ExecKind.NEW if known.is_new_told or known.end is None else wire.kind_of(known.end)
-            return known.report(kind if known.is_new_told or known.end else ExecKind.PENDING_NEW, known.updated_at)
+            ended = ExecKind.PENDING_NEW if known.end is None else wire.kind_of(known.end)
+            return known.report(ExecKind.NEW if known.is_new_told else ended, known.updated_at)
         if await session.is_working(order.client_order_id):
             known.end, known.refusal = None, None
             raise BrokerUnclear(f"TWS refused {order.client_order_id} and shows it at work: {known.text}")

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.trading.terms import Terms, TimeInForce
+from execution_daemon.brokers.choose import broker_of
 from execution_daemon.brokers.ib_session import Endpoint
 from execution_daemon.brokers.interactive_brokers import InteractiveBrokersBroker
 from tests.execution_daemon.brokers.conformance import BrokerConformance, BustConformance
@@ -88,6 +89,15 @@ class TestInteractiveBrokers(BrokerConformance):
 
 class TestInteractiveBrokersBusts(BustConformance):
     pass
+
+
+async def test_the_settings_choose_the_broker(settings):
+    """Orders would go to another broker than the one that was named."""
+    ours = {"ib_port": 4002, "ib_client_id": 3, "ib_account": "DU1"}
+    chosen = broker_of(settings.model_copy(update={"broker": "interactive_brokers", **ours}))
+    assert isinstance(chosen, InteractiveBrokersBroker)
+    assert chosen.endpoint == Endpoint("127.0.0.1", 4002, 3, "DU1")
+    assert broker_of(settings).name == "paper"
 
 
 def test_the_daemon_does_not_import_it_unless_it_is_chosen():

@@ -23,7 +23,7 @@ from psycopg.rows import DictRow
 
 from bifrost_core.errors import BifrostError, BrokerError
 from bifrost_core.settings import Settings, load_settings
-from execution_daemon.brokers.alpaca import AlpacaBroker
+from execution_daemon.brokers.choose import broker_of
 from execution_daemon.brokers.port import Broker, BrokerRefused
 from execution_daemon.errors import LeaseLost, StoreFailed
 from execution_daemon.shell.clock import this_host
@@ -230,7 +230,7 @@ def run(settings: Settings) -> None:
 
 async def serve(settings: Settings) -> None:
     """The switch for the account and broker of the settings, until it is told to stop."""
-    broker = AlpacaBroker.of(settings)
+    broker = broker_of(settings)
     watching = asyncio.ensure_future(Deadman(settings, broker).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, watching.cancel)

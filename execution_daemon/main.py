@@ -79,7 +79,7 @@ async def serve_with(settings: Settings, broker: Broker, listener: socket.socket
     daemon = Daemon(settings, broker, reached)
     app = create_app(daemon, settings)
     server = _Server(
-        uvicorn.Config(app, log_level="warning", lifespan="on", access_log=False, timeout_graceful_shutdown=2)
+        uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, timeout_graceful_shutdown=2)
     )
     try:
         async with asyncio.TaskGroup() as group:
@@ -90,6 +90,8 @@ async def serve_with(settings: Settings, broker: Broker, listener: socket.socket
         if ours is None or defects is not None:
             raise
         raise _first(ours) from group
+    finally:
+        await app.state.context.warehouse.close()
 
 
 async def _until_stopped(server: uvicorn.Server, listener: socket.socket, trading: asyncio.Task[None]) -> None:

@@ -50,3 +50,9 @@ def token(settings: Settings) -> Callable[..., dict[str, str]]:
         return {"Authorization": f"Bearer {tokens.create(settings, name, scopes, 1, 'test')}"}
 
     return make
+
+
+@pytest.fixture
+def token_of_all(token: Callable[..., dict[str, str]]) -> dict[str, str]:
+    """The header of a token that may do everything."""
+    return token("all", *Scope)

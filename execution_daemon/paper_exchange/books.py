@@ -40,7 +40,10 @@ class Books:
         self._read()
 
     def _read(self) -> None:
-        self.open_orders: dict[str, StoredOrder] = {order.order_id: order for order in self.ledger.open_orders()}
+        self.open_orders: dict[str, StoredOrder] = {}
+        self._by_symbol: dict[str, dict[str, StoredOrder]] = {}
+        for order in self.ledger.open_orders():
+            self._keep(order)
         self._positions = {position.symbol: position for position in self.ledger.positions()}
         self._assets = {asset.symbol: asset for asset in self.ledger.assets()}
         self.cash = Decimal(self.ledger.get("cash") or "0")
@@ -90,15 +93,18 @@ class Books:
 
     def _keep(self, order: StoredOrder) -> None:
         self.revisions[order.symbol] += 1
-        if order.is_open:
-            self.open_orders[order.order_id] = order
-        else:
-            self.open_orders.pop(order.order_id, None)
+        of_symbol = self._by_symbol.setdefault(order.symbol, {})
+        for index in (self.open_orders, of_symbol):
+            if order.is_open:
+                index[order.order_id] = order
+            else:
+                index.pop(order.order_id, None)
+        if not of_symbol:
+            del self._by_symbol[order.symbol]
 
     def orders_of(self, symbol: str) -> list[StoredOrder]:
         """Its open orders, in time priority."""
-        found = [order for order in self.open_orders.values() if order.symbol == symbol]
-        return sorted(found, key=lambda order: order.seq)
+        return sorted(self._by_symbol.get(symbol, {}).values(), key=lambda order: order.seq)
 
     def end(self, order: StoredOrder, status: str, at: datetime, text: str = "") -> None:
         """An order is canceled, expired or rejected."""
@@ -139,7 +145,11 @@ class Books:
 
     def symbols(self) -> set[str]:
         """Symbols with a position or an open order."""
-        return {*self._positions, *(order.symbol for order in self.open_orders.values())}
+        return {*self._positions, *self._by_symbol}
+
+    def symbols_ordered(self) -> set[str]:
+        """Symbols with an open order."""
+        return {*self._by_symbol}
 
     @property
     def has_work(self) -> bool:

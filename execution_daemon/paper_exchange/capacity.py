@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from bifrost_core.trading.orders import ZERO
 from bifrost_core.trading.terms import OrdType
 from execution_daemon.paper_exchange import account, refusals
-from execution_daemon.paper_exchange.account import Commitment, Margin
+from execution_daemon.paper_exchange.account import Commitment, Margin, Position
 from execution_daemon.paper_exchange.books import Books
 from execution_daemon.paper_exchange.market import Market
 from execution_daemon.paper_exchange.records import StoredOrder
 from execution_daemon.paper_exchange.refusals import NewOrder
 
 MARKS_AGE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Working:
+    """A symbol's open orders: `opening` is what they may add to the exposure, `rest` what they leave to be closed."""
+
+    opening: Decimal
+    rest: Position
 
 
 class Capacity:
@@ -32,12 +41,12 @@ class Capacity:
         self._is_live = is_live
         self._marks: dict[str, Decimal | None] = {}
         self._marked_at: datetime | None = None
-        self._opening: dict[str, tuple[int, Decimal]] = {}
+        self._working: dict[str, tuple[int, _Working]] = {}
 
     def forget(self) -> None:
         """Read every mark again: the market is another than it was."""
         self._marks.clear()
-        self._opening.clear()
+        self._working.clear()
 
     def mark(self, symbol: str) -> Decimal | None:
         """The last trade in today's shares."""
@@ -70,26 +79,31 @@ class Capacity:
         held = self._books.positions()
         marks = self.marks(p.symbol for p in held)
         free = account.buying_power(self._books.cash, held, marks, (), self._margin)
-        return free - sum((self._opening_value(symbol) for symbol in self._books.symbols()), ZERO)
+        return free - sum((self._working_in(symbol).opening for symbol in self._books.symbols_ordered()), ZERO)
 
     def check(self, new: NewOrder) -> None:
         """Refuse an order that the account cannot carry."""
-        working = [self._commitment(order, order.leaves) for order in self._books.orders_of(new.symbol)]
-        held = [self._books.position(new.symbol)]
-        mine = self._commitment(new, new.qty)
-        more = account.opening_value(held, [*working, mine]) - account.opening_value(held, working)
+        rest = self._working_in(new.symbol).rest
+        more = account.opening_value([rest], [self._commitment(new, new.qty)])
         if more > 0:
             refusals.check_buying_power(more, self.buying_power())
 
-    def _opening_value(self, symbol: str) -> Decimal:
+    def _working_in(self, symbol: str) -> _Working:
         self.mark(symbol)  # a new time makes all of them old
         revision = self._books.revisions[symbol]
-        known = self._opening.get(symbol)
+        known = self._working.get(symbol)
         if known is None or known[0] != revision:
-            working = [self._commitment(order, order.leaves) for order in self._books.orders_of(symbol)]
-            known = revision, account.opening_value([self._books.position(symbol)], working)
-            self._opening[symbol] = known
+            known = revision, self._read(symbol)
+            self._working[symbol] = known
         return known[1]
+
+    def _read(self, symbol: str) -> _Working:
+        held, opening = self._books.position(symbol), ZERO
+        for order in self._books.orders_of(symbol):
+            opening += account.opening_value([held], [self._commitment(order, order.leaves)])
+            closable = min(abs(held.qty), order.leaves) if held.qty * order.side.sign < 0 else ZERO
+            held = replace(held, qty=held.qty + order.side.sign * closable)
+        return _Working(opening, held)
 
     def _commitment(self, order: NewOrder | StoredOrder, leaves: Decimal) -> Commitment:
         return Commitment(order.symbol, order.side, leaves, self._price(order))

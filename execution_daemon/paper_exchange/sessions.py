@@ -152,8 +152,12 @@ class Sessions:
 
     def ticks(self, session: Session, after: datetime, until: datetime) -> list[tuple[datetime, str]]:
         """When something is known of symbols that have open orders, in order."""
-        symbols = {order.symbol for order in self._books.open_orders.values()}
-        found = ((at, symbol) for symbol in symbols for at in self._times(symbol, session) if after < at <= until)
+        found = (
+            (at, symbol)
+            for symbol in self._books.symbols_ordered()
+            for at in self._times(symbol, session)
+            if after < at <= until
+        )
         return sorted(found)
 
     def _times(self, symbol: str, session: Session) -> Iterator[datetime]:

@@ -39,7 +39,7 @@ def test_fills_equal_the_exchanges_own_ledger(shop: Shop) -> None:
     ours = shop.read("select exec_id, client_order_id, symbol, side, last_qty, last_px, commission from trading.fills")
     theirs = ledger(
         shop,
-        "select exec_id, client_order_id, symbol, side, e.qty, price, commission"
+        "select exec_id, client_order_id, e.symbol, e.side, e.qty, price, commission"
         " from executions e join orders using (order_id)",
     )
     exact = {(*row[:4], *(Decimal(str(value)) for value in row[4:])) for row in theirs}

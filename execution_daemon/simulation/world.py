@@ -6,6 +6,10 @@ import asyncio
 import gc
 import logging
 import random
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -514,16 +518,35 @@ _TAMPERINGS = {
 
 def simulate(seed: int, keeps_lines: bool = False) -> Outcome:
     """Run one seed. The same seed gives the same trace, in every process."""
-    logging.disable(logging.CRITICAL)
-    gc.disable()  # what is collected when must not depend on what ran before
-    try:
+    with _undisturbed():
         world = World(draw(seed), keeps_lines)
         try:
             world.loop.run(world.play())
         except (Deadlock, TicksExceeded) as error:
             world.watch.fail("something always goes on", str(error))
-        return _outcome(world)
+        outcome = _outcome(world)
+        del world
+        gc.collect()
+    return outcome
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No log, and no garbage collected in between, whose time depends on what ran before.
+
+    What was killed is torn down afterwards, and what its `finally` blocks still try is nobody's business.
+    """
+    logging.disable(logging.CRITICAL)
+    gc.disable()
+    gc.freeze()  # what was there before is not looked through again
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield
     finally:
+        sys.unraisablehook = hook
+        gc.unfreeze()
         gc.enable()
         logging.disable(logging.NOTSET)
 

@@ -153,7 +153,7 @@ class DaemonProcess:
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         with self.client() as client:
-            response = client.post(path, json=body)
+            response = client.post(path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
         assert response.is_success, response.text
         return dict(response.json())
 

@@ -1,0 +1,146 @@
+"""A person at the daemon: orders by hand, stopping, and what it takes to go on; real processes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+
+from bifrost_core.warehouse import tokens
+from bifrost_core.warehouse.connect import Role, connect
+from bifrost_core.warehouse.tokens import Scope
+from tests.execution_daemon.shell.conftest import shop as shop
+
+
+class Person:
+    """Somebody with a token."""
+
+    def __init__(self, shop, name, *scopes):
+        self._client = shop.daemon.client(tokens.create(shop.settings, name, scopes, 1, "root"))
+
+    def get(self, path, **params):
+        answer = self._client.get(path, params=params)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def post(self, path, body=None, key=None, status=200):
+        answer = self._client.post(path, json=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+def anna(shop):
+    """A trader in a shop that is ready, in the middle of the session."""
+    shop.exchange.move_clock(shop.session.open_at)
+    shop.daemon.start()
+    return Person(shop, "anna", Scope.READ, Scope.TRADE, Scope.RISK)
+
+
+LIMIT = {"symbol": "MSFT", "side": "buy", "qty": "10", "order_type": "limit", "limit_price": "27.90"}
+
+
+def status_of(person, order_id):
+    return person.get(f"/orders/{order_id}")["order"]["ord_status"]
+
+
+def test_an_order_by_hand_is_decided_once_amended_and_canceled(shop, anna):
+    """A retry would buy twice; an order that cannot be taken back is no order for a person."""
+    first = anna.post("/orders", LIMIT, key="k")
+    again = anna.post("/orders", LIMIT, key="k")
+    assert first == again
+    (decision,) = first["decisions"]
+    assert (decision["outcome"], decision["reason_code"], decision["qty"]) == ("accepted", "ACCEPTED", "10")
+    key = decision["client_order_id"]
+    shop.daemon.wait(lambda: status_of(anna, key) == "new", "the order to work")
+    assert anna.post("/orders", LIMIT | {"qty": "11"}, key="k", status=422)["type"].endswith("key-reused")
+    (amended,) = anna.post(f"/orders/{key}/amend", {"limit_price": "27.80"})["decisions"]
+    shop.daemon.wait(lambda: status_of(anna, key) == "canceled", "the original to end")
+    new = amended["client_order_id"]
+    shop.daemon.wait(lambda: status_of(anna, new) == "new", "the replacement to work")
+    anna.post(f"/orders/{new}/cancel", {"reason": "enough"})
+    shop.daemon.wait(lambda: status_of(anna, new) == "canceled", "the replacement to end")
+    assert anna.post(f"/orders/{new}/cancel", {"reason": "again"}, status=409)["type"].endswith("refused")
+    assert anna.post("/orders/nobody/cancel", {"reason": "x"}, status=404)["type"].endswith("not-found")
+
+
+def test_a_denied_order_is_an_answer_with_its_code(anna):
+    """Who is denied must learn why, and what to do about it."""
+    huge = {"symbol": "MSFT", "side": "buy", "qty": "90000", "reference_price": "28"}
+    (decision,) = anna.post("/orders", huge)["decisions"]
+    assert decision["outcome"] == "denied"
+    (kept,) = anna.get("/decisions", outcome="denied")["items"]
+    assert kept["reason_code"] == decision["reason_code"] == "MAX_ORDER_VALUE"
+    assert anna.post("/orders", huge | {"symbol": "NONE"}, status=404)["type"].endswith("not-found")
+
+
+def test_pages_hold_every_order_once(anna):
+    """A reader who pages would miss orders, or count them twice."""
+    made = [anna.post("/orders", LIMIT | {"qty": str(n)})["decisions"][0]["client_order_id"] for n in range(1, 6)]
+    seen, after = [], None
+    for _ in range(4):
+        page = anna.get("/orders", limit=2, **({"after": after} if after else {}))
+        seen += [one["client_order_id"] for one in page["items"]]
+        after = page["next"]
+        if after is None:
+            break
+    accepted = {one["client_order_id"] for one in anna.get("/decisions", outcome="accepted")["items"]}
+    assert len(seen) == len(set(seen))
+    assert set(seen) == accepted <= set(made)
+
+
+def test_halt_now_and_resume_with_consent(shop, anna):
+    """One click must stop the shop; one click must not start it again."""
+    anna.post("/halt", {"scope": "symbol", "key": "MSFT", "reason": "drill"})
+    assert anna.post("/orders", LIMIT)["decisions"][0]["reason_code"] == "KILL_SWITCH"
+    change = anna.post("/resume", {"scope": "symbol", "key": "MSFT", "reason": "over"})
+    assert change["outcome"] == "proposed"
+    named = {"proposal_id": change["proposal_id"], "diff_hash": change["diff_hash"]}
+    assert "another person" in anna.post("/approve", named, status=409)["detail"]
+    assert "cool-off" in anna.post("/apply", named, status=409)["detail"]
+    bob = Person(shop, "bob", Scope.RISK)
+    assert bob.post("/approve", named | {"diff_hash": "0" * 64}, status=409)["type"].endswith("refused")
+    assert bob.post("/approve", named)["outcome"] == "applied"
+    assert anna.post("/orders", LIMIT)["decisions"][0]["outcome"] == "accepted"
+    assert anna.post("/resume", {"scope": "symbol", "key": "MSFT", "reason": "x"}, status=422)["detail"]
+    with connect(shop.settings, Role.READER) as connection:
+        actors = connection.execute("select payload->>'actor' from audit.chain where kind = 'kill_switch'").fetchall()
+    assert actors == [("anna",), ("bob",)]
+
+
+def test_cancel_all_and_flatten_leave_nothing(shop):
+    """The last resort has to work at once, and to the last share."""
+    shop.daemon.start()
+    anna = Person(shop, "anna", Scope.READ, Scope.TRADE)
+    shop.daemon.wait_intake(shop.write({"MSFT": "0.1"}), "worked")
+    shop.move_clock(shop.session.open_at)
+    shop.daemon.wait(lambda: bool(anna.get("/positions")["items"]), "a position")
+    (held,) = anna.get("/positions")["items"]
+    order = anna.post("/orders", LIMIT | {"limit_price": "27"})["decisions"][0]["client_order_id"]
+    assert anna.post("/cancel-all", {"reason": "drill"})["client_order_ids"] == [order]
+    shop.daemon.wait(lambda: status_of(anna, order) == "canceled", "the order to end")
+    (decision,) = anna.post("/flatten", {"reason": "drill"})["decisions"]
+    assert (decision["symbol"], decision["side"], decision["qty"]) == ("MSFT", "sell", held["quantity"])
+    shop.move_clock(shop.session.close_at)
+    shop.daemon.wait(lambda: anna.get("/positions")["items"] == [], "the position to be closed")
+
+
+def test_limits_say_what_is_left(shop, anna):
+    """A trader would learn of a full limit by being denied."""
+    limits = {one["code"]: one for one in anna.get("/limits")["items"]}
+    gross = limits["MAX_GROSS"]
+    assert (gross["used"], gross["headroom"], gross["value"]) == ("0", "2", "2")
+    anna.post("/orders", LIMIT)
+    time.sleep(0.1)
+    text = shop.daemon.client().get("/metrics").text
+    assert 'bifrost_limit_headroom{code="MAX_DAILY_ORDERS",unit="orders"} 9999.0' in text
+    for name in (
+        "bifrost_reconcile_seconds_count",
+        "bifrost_orders_to_send",
+        "bifrost_seconds_since_clean_reconciliation",
+        "bifrost_event_to_decision_seconds_bucket",
+        "bifrost_breaks 0.0",
+        "bifrost_lease_epoch",
+    ):
+        assert name in text

@@ -11,6 +11,7 @@ from bifrost_cli.commands import (
     control,
     db,
     health,
+    limits,
     lineage,
     pipeline,
     quarantine,
@@ -47,6 +48,7 @@ app = Bifrost(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, a
 app.add_typer(db.app, name="db")
 app.add_typer(reference.app, name="reference")
 app.add_typer(lineage.app, name="lineage")
+app.add_typer(limits.app, name="limits")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(retention.app, name="retention")
 app.add_typer(token.app, name="token")

@@ -1,0 +1,119 @@
+"""Limits, and changes to them that wait for a second person or a cool-off, as bifrost_api."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from bifrost_core.errors import BifrostError
+from bifrost_core.settings import Settings
+from bifrost_core.trading.limits import Limit, LimitCode
+from bifrost_core.warehouse.connect import Role, connect
+
+IN_FORCE = """
+    select distinct on (l.code) l.code, l.account, l.value, l.unit, l.version, l.actor, l.effective_at
+    from trading.limits l
+    where l.account in (%(account)s, '*') and l.effective_at <= now()
+    order by l.code, l.account = '*', l.version desc
+"""
+PROPOSALS = """
+    select p.proposal_id, p.diff, p.diff_hash, p.proposed_by, p.cool_off_until, p.expires_at, g.mode
+    from trading.change_proposals p cross join lateral (
+        select v.mode from trading.governance v order by v.version desc limit 1) g
+    where p.applied_at is null and p.expires_at > now()
+    order by p.proposal_id
+"""
+
+
+class ChangeRefused(BifrostError):
+    """The warehouse did not take a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that waits. `diff` is exactly what it would change, `diff_hash` the hash that an approval names."""
+
+    proposal_id: int
+    diff: Mapping[str, Any]
+    diff_hash: str
+    proposed_by: str
+    cool_off_until: datetime
+    expires_at: datetime
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.proposal_id}  {described(self.diff)}  by {self.proposed_by}; {self.waits_for()}"
+
+    def waits_for(self) -> str:
+        """What it takes to apply it."""
+        second = f"`bifrost limits approve {self.proposal_id}` by another person"
+        if self.mode == "two_person":
+            return second
+        if self.cool_off_until <= datetime.now(UTC):
+            return f"cooled off: `bifrost limits apply {self.proposal_id}`"
+        apply = f"`bifrost limits apply {self.proposal_id}` after its cool-off"
+        return f"{apply} ends at {self.cool_off_until:%H:%M:%S} UTC, or {second}"
+
+
+def described(diff: Mapping[str, Any]) -> str:
+    """A difference in one line."""
+    target, old, new = diff["target"], diff["old"] or {}, diff["new"]
+    if diff["kind"] == "limit":
+        return f"{target['code']} of {target['account']}: {old.get('value')} -> {new['value']}"
+    if diff["kind"] == "kill_switch_release":
+        return f"release the kill switch of {target['scope']} {target['key']}: {new['reason']}"
+    was, will = (f"{side.get('mode')} ({side.get('cool_off_seconds')} s)" for side in (old, new))
+    return f"governance: {was} -> {will}"
+
+
+def limits(settings: Settings, account: str) -> list[Limit]:
+    """The rows in force for `account`, in the order of `LimitCode`."""
+    with connect(settings, Role.API) as connection, connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(IN_FORCE, {"account": account}).fetchall()
+    known = {r["code"]: Limit(LimitCode(r["code"]), r["value"], r["unit"], r["version"]) for r in rows}
+    return [known[code] for code in LimitCode if code in known]
+
+
+def proposals(settings: Settings) -> list[Proposal]:
+    """Changes that wait and have not expired, oldest first."""
+    with connect(settings, Role.API) as connection, connection.cursor(row_factory=dict_row) as cursor:
+        return [Proposal(**row) for row in cursor.execute(PROPOSALS).fetchall()]
+
+
+def set_limit(settings: Settings, account: str, code: str, value: Decimal, actor: str) -> dict[str, Any]:
+    """Tighten at once, or propose to loosen; the warehouse's answer says which. Raises ChangeRefused."""
+    payload = json.dumps({"account": account, "code": code, "value": f"{value:f}"})
+    return _call(settings, "select trading.propose_change_v1('limit', %s, %s)", payload, actor)
+
+
+def approve(settings: Settings, proposal: Proposal, actor: str) -> dict[str, Any]:
+    """Apply as the second person. Raises ChangeRefused."""
+    return _decided(settings, "select trading.approve_change_v1(%s, %s, %s)", proposal, actor)
+
+
+def apply(settings: Settings, proposal: Proposal, actor: str) -> dict[str, Any]:
+    """Apply what has cooled off. Raises ChangeRefused."""
+    return _decided(settings, "select trading.apply_cooled_v1(%s, %s, %s)", proposal, actor)
+
+
+def _decided(settings: Settings, statement: str, proposal: Proposal, actor: str) -> dict[str, Any]:
+    answer = _call(settings, statement, proposal.proposal_id, proposal.diff_hash, actor)
+    if answer["outcome"] != "applied":
+        raise ChangeRefused(f"not applied: {answer['reason']}", proposal.waits_for())
+    return answer
+
+
+def _call(settings: Settings, statement: str, *params: Any) -> dict[str, Any]:
+    try:
+        with connect(settings, Role.API) as connection:
+            row = connection.execute(statement.encode(), params).fetchone()
+    except psycopg.errors.InvalidParameterValue as error:
+        raise ChangeRefused(str(error.diag.message_primary), "See `bifrost limits show`") from error
+    return dict(row[0]) if row else {}

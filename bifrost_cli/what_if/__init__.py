@@ -1,0 +1,1 @@
+"""`bifrost limits try`: past decisions made again, under other limits."""

@@ -123,7 +123,6 @@ def is_order_killed(tx: Transaction, given: Given) -> list[Row]:
 
 
 @value
-def beat(tx: Transaction, given: Given) -> str:
+def beat(tx: Transaction, given: Given) -> None:
     row = {name: given[name] for name in ("component", "holder", "state", "market_time")}
     tx.tables.heartbeats.put(given["component"], {**row, "detail": json.loads(given["detail"]), "beat_at": tx.now})
-    return ""

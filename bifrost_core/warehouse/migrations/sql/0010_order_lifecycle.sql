@@ -373,3 +373,4 @@ trading.release_batch_v1 from public;
 grant execute on function
 trading.end_parent_v1, trading.record_adjustment_v1, trading.release_batch_v1
 to bifrost_trader;
+grant select on raw.minute_bars to bifrost_trader;

@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import httpx
+import psycopg
+
 from benchmarks.chaos.ballast import SMALL, small_disk
 from benchmarks.chaos.evidence import Evidence, tables_of
 from benchmarks.chaos.invariants import violations
 from benchmarks.chaos.scenarios import SCENARIOS, Scenario
 from benchmarks.chaos.servers import Server, running_server
 from benchmarks.chaos.shop import Recovery, Shop, Stuck, opened
+from bifrost_core.errors import BifrostError
 
 GENERATED = 25  # symbols beside the five real ones: an order or two for each failpoint's every count
 
@@ -66,6 +70,8 @@ def run_one(scenario: Scenario, seed: int, shared: Server) -> Outcome:
             shop.settle()
         except Stuck as stuck:
             found.append(f"everything_clears: {stuck}")
+        except (psycopg.Error, httpx.HTTPError, BifrostError) as error:
+            found.append(f"the scenario could not go on: {type(error).__name__} {error}")
         shop.close()
         evidence = _evidence(shop)
         found += violations(evidence)

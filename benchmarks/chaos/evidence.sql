@@ -31,7 +31,9 @@ from signals.target_batches b left join trading.batch_intake i using (batch_id) 
 select reconciliation_id, is_clean, breaks from trading.reconciliations order by reconciliation_id
 
 -- name: limits
-select account, code, version, value, effective_at from trading.limits order by code, version
+select account, code, version, value, effective_at from trading.limits
+-- the account's own rows after everybody's, later versions after earlier: the last of a code is in force
+order by code, account <> '*', version
 
 -- name: chain
 select seq, kind, payload, pg_xact_commit_timestamp(xmin) as committed_at from audit.chain order by seq

@@ -258,7 +258,7 @@ ROUNDING = Decimal("1.02")  # gross is judged at reference prices, the daemon ju
 @invariant
 def exposure_stays_within_its_limits(e: Evidence) -> Iterator[str]:
     """At every event: only an intent may add exposure, and none takes a symbol or the account beyond its limit."""
-    limits = {row["code"]: row["value"] for row in e["limits"]}  # ordered by version: the last one stands
+    limits = {row["code"]: row["value"] for row in e["limits"]}  # the last of a code is in force
     fills = {(row["client_order_id"], row["exec_id"]): row for row in e["fills"]}
     replay = Replay(
         {row["client_order_id"]: row for row in e["orders"]}, e["cash"][0]["initial_cash"] if e["cash"] else ZERO

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx
 import psycopg
+from psycopg.types.json import Jsonb
 
 from benchmarks.chaos.batches import STRATEGY, batch_for, weights, write
 from benchmarks.chaos.market import BEFORE_OPEN
@@ -225,12 +226,25 @@ class Shop:
         ) == [(0,)]
 
     def kill_switch(self, engaged: bool) -> None:
-        """Engage or release the account's switch by the database's own function, as any process may."""
+        """Engage the account's switch by the database's own function, as any process may; two people release it."""
+        scope = {"scope": "account", "key": self.settings.account}
+        if not engaged:
+            self.change("kill_switch_release", {**scope, "reason": "chaos"})
+            return
         with connect(self.settings, Role.TRADER) as connection:
             connection.execute(
-                "select trading.set_kill_switch_v1('account', %s, %s, 'chaos', 'chaos', clock_timestamp())",
-                (self.settings.account, engaged),
+                "select trading.set_kill_switch_v1(%s, %s, true, 'chaos', 'chaos', clock_timestamp())",
+                tuple(scope.values()),
             )
+
+    def change(self, kind: str, payload: dict[str, str]) -> None:
+        """What loosens takes a second person: one proposes, another approves."""
+        with connect(self.settings, Role.API, autocommit=True) as connection:
+            asked = "select trading.propose_change_v1(%s, %s, 'maker')"
+            ((answer,),) = connection.execute(asked, (kind, Jsonb(payload))).fetchall()
+            if answer["outcome"] == "proposed":
+                approval = "select trading.approve_change_v1(%s, %s, 'checker')"
+                connection.execute(approval, (answer["proposal_id"], answer["diff_hash"]))
 
     def settle(self) -> None:
         """Faults are over: everything must clear, and a last session must trade as if nothing had been."""

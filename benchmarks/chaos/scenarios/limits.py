@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmarks.chaos.scenarios.scenario import scenario
 from benchmarks.chaos.shop import Shop
-from bifrost_core.warehouse.connect import Role, connect
 
 
 @scenario("the account's kill switch is engaged by another process while a batch goes out")
@@ -37,14 +36,8 @@ def killed_while_dead(shop: Shop) -> None:
 @scenario("limits so tight that they bind, with deaths between decision and fill")
 def tight_limits(shop: Shop) -> None:
     """What is reserved at the intent is reserved by the database, whatever the daemon remembers."""
-    with connect(shop.settings, Role.OWNER) as connection:
-        for code, value in (("MAX_GROSS", "0.6"), ("MAX_POSITION", "20000")):
-            connection.execute(
-                "insert into trading.limits (account, code, version, value, unit, actor)"
-                " select account, code, max(version) + 1, %s, unit, 'chaos' from trading.limits"
-                " where code = %s group by account, code, unit",
-                (value, code),
-            )
+    for code, value in (("MAX_GROSS", "0.6"), ("MAX_POSITION", "20000")):
+        shop.change("limit", {"account": shop.settings.account, "code": code, "value": value})
     shop.start()
     for _ in range(2):
         shop.plan(shop.rng.uniform(0, 0.5), shop.daemon.kill)

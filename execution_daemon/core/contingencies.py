@@ -32,7 +32,11 @@ def _held(book: Book, order: Order, at: datetime) -> Iterator[Due]:
     """Release it, end it, or let it wait."""
     link, key = order.ticket.contingency, order.ticket.client_order_id
     first = book.orders.get(link.after) if link else None
-    if link is None or first is None or not first.status.is_terminal:
+    if first is None:
+        why = "never sent: the order it waits for was not accepted"
+        yield Reported(key, OrderEvent(ExecType.CANCELED, at, text=why))
+        return
+    if link is None or not first.status.is_terminal:
         return
     qty = min(_released(link.release, first, order), _allowed(book, order))
     if qty > 0:

@@ -6,7 +6,7 @@ named, never a correction; an order without an answer is not compared, because i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from execution_daemon.brokers.port import (
     BrokerOrderState,
     BrokerPosition,
     BrokerStatus,
+    ExecKind,
     ExecutionReport,
 )
 from execution_daemon.core.book import Book, Reported
@@ -117,7 +118,7 @@ def _order_breaks(book: Book, snapshot: Snapshot) -> Iterator[Break]:
 
 
 def _fill_breaks(ours: Mapping[str, OurFill], snapshot: Snapshot) -> Iterator[Break]:
-    theirs = {event.exec_id: (report, event) for report in snapshot.fills for event in (event_of(report),)}
+    theirs = {event.exec_id: (report, event) for report in _standing(snapshot) for event in (event_of(report),)}
     for exec_id, (report, event) in sorted(theirs.items()):
         fill = ours.get(exec_id)
         told = _amounts(event.last_qty, event.last_px, event.commission)
@@ -129,6 +130,16 @@ def _fill_breaks(ours: Mapping[str, OurFill], snapshot: Snapshot) -> Iterator[Br
         if exec_id not in theirs:
             held = _amounts(fill.qty, fill.price, fill.commission)
             yield Break("fill_foreign", exec_id, fill.symbol, held, "absent")
+
+
+def _standing(snapshot: Snapshot) -> Iterable[ExecutionReport]:
+    """Executions that were neither taken back nor corrected since; of a correction, what stands instead."""
+    standing: dict[str, ExecutionReport] = {}
+    for report in snapshot.fills:
+        standing.pop(report.exec_ref_id, None)
+        if report.kind is not ExecKind.TRADE_CANCEL:
+            standing[event_of(report).exec_id] = report
+    return standing.values()
 
 
 def _amounts(qty: Decimal, price: Decimal, commission: Decimal) -> str:

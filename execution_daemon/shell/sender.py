@@ -96,10 +96,10 @@ class Sender:
         if order is None or order.status is not OrdStatus.PENDING_NEW:
             return  # a report overtook the resend: there is nothing to ask for any more
         self.keeper.reached(FailPoint.INTENT_COMMITTED)
+        await self._wait_for_capacity()  # before the last look at what stands against it
         if objection := await self._objection(order):
             event = OrderEvent(ExecType.CANCELED, self.keeper.clock.now(), text=f"not sent: {objection}")
         else:
-            await self._wait_for_capacity()
             self.keeper.reached(FailPoint.BEFORE_SEND)
             event = await self._ask_broker(order)
             self.keeper.reached(FailPoint.ORDER_SENT)
@@ -155,6 +155,7 @@ class Sender:
                 if state is None:
                     await asyncio.sleep(SETTLE_SECONDS)
                     state = await self._find(key)
+                    await self.keeper.clock.read()  # what is decided on an absence depends on the time
                 await self._conclude(key, state)
                 return
             except (TimeoutError, OSError, BrokerUnclear) as error:

@@ -12,16 +12,13 @@ import pytest
 from bifrost_core.trading.limits import DEFAULT_LIMITS, LimitCode, Limits
 from bifrost_core.trading.orders import BlockCode, Order, OrdStatus
 from bifrost_core.trading.positions import Holdings, Position
-from bifrost_core.trading.risk import Quote, RiskCode
+from bifrost_core.trading.risk import RiskCode
 from bifrost_core.trading.terms import TimeInForce
 from execution_daemon.core.book import Blocked, Book
-from execution_daemon.core.desk import Controls, Market, work
-from tests.execution_daemon.core.conftest import NOW, OPEN, batch, ticket
+from execution_daemon.core.desk import work
+from tests.execution_daemon.core.conftest import CONTROLS, MARKET, OPEN, QUOTES, batch, ticket
 
 D = Decimal
-QUOTES = {s: Quote(D(50), NOW - timedelta(hours=17)) for s in ("AAPL", "IBM", "MSFT")}
-MARKET = Market(NOW, OPEN, QUOTES)
-CONTROLS = Controls(Limits(DEFAULT_LIMITS), frozenset(), {})
 RICH = Book("paper", Holdings(D(1_000_000)))
 
 
@@ -46,13 +43,13 @@ def test_orders_are_sized_by_equity_and_reserved():
 )  # fmt: skip
 def test_the_auction_is_entered_while_it_can_be(before_open, expected):
     """An opening order after 9:28 is refused, and nothing is traded that day."""
-    assert Market(OPEN - before_open, OPEN, QUOTES).time_in_force is expected
+    assert replace(MARKET, now=OPEN - before_open).time_in_force is expected
 
 
 def test_earlier_orders_of_the_plan_count_for_later_ones():
     """Each of them would fit, together they do not."""
-    poor = Controls(Limits([replace(lim, value=D("0.25")) if lim.code is LimitCode.MAX_GROSS else lim
-                            for lim in DEFAULT_LIMITS]), frozenset(), {})  # fmt: skip
+    poor = replace(CONTROLS, limits=Limits([replace(lim, value=D("0.25")) if lim.code is LimitCode.MAX_GROSS else lim
+                                            for lim in DEFAULT_LIMITS]))  # fmt: skip
     assert outcomes(controls=poor) == {"AAPL": "ACCEPTED", "IBM": RiskCode.MAX_GROSS}
 
 

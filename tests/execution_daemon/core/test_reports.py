@@ -18,17 +18,23 @@ TRADE = ExecutionReport(
 )
 
 
-def test_every_state_and_every_kind_but_one_has_a_meaning():
+def test_every_state_and_every_kind_has_a_meaning():
     """A new word of the broker's would be dropped without a sound."""
     assert set(_STATES) == set(BrokerStatus)
-    assert set(ExecKind) - set(_KINDS) == {ExecKind.DONE_FOR_DAY}
-    assert event_of(replace(TRADE, kind=ExecKind.DONE_FOR_DAY)) is None
+    assert set(ExecKind) == set(_KINDS)
+
+
+def test_a_bust_names_what_it_takes_back_and_trades_nothing():
+    """Its quantity would be counted as another fill."""
+    event = event_of(replace(TRADE, kind=ExecKind.TRADE_CANCEL, exec_id="x2", exec_ref_id="x1"))
+    assert (event.kind, event.exec_ref_id, event.last_qty) == (ExecType.TRADE_CANCEL, "x1", Decimal(0))
+    order = fold(Order(ticket()), [event_of(TRADE), event])
+    assert (order.cum_qty, dict(order.executions)) == (Decimal(0), {})
 
 
 def test_prices_are_kept_as_the_warehouse_keeps_them():
     """After a restart the book would differ from itself in the seventh decimal."""
     event = event_of(TRADE)
-    assert event is not None
     assert event.last_px == Decimal("50.123457")
 
 
@@ -36,11 +42,11 @@ def test_a_trade_without_an_id_is_counted_once():
     """Two reports of one execution must have one id; two executions must not."""
     nameless = replace(TRADE, exec_id="")
     more = replace(nameless, cum_qty=Decimal(80))
-    events = [e for r in (nameless, nameless, more) if (e := event_of(r))]
+    events = [event_of(report) for report in (nameless, nameless, more)]
     assert fold(Order(ticket()), events).cum_qty == Decimal(80)
 
 
-@pytest.mark.parametrize("kind", [ExecKind.TRADE, ExecKind.NEW, ExecKind.PENDING_NEW, ExecKind.DONE_FOR_DAY])
+@pytest.mark.parametrize("kind", [ExecKind.TRADE, ExecKind.NEW, ExecKind.PENDING_NEW])
 def test_an_answer_to_a_submission_never_carries_a_fill(kind):
     """It would be counted again when the stream says it under its execution id."""
     event = answer_event(replace(TRADE, kind=kind))

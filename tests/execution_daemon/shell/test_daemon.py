@@ -155,7 +155,7 @@ def test_a_batch_waits_for_its_time(shop):
 def test_a_kill_switch_stops_its_scope(shop, scope, key, denied):
     """The one button that must work."""
     shop.daemon.start()
-    shop.daemon.post("/kill-switch", {"scope": scope, "key": key, "engaged": True, "reason": "a test"})
+    shop.daemon.post("/halt", {"scope": scope, "key": key, "reason": "a test"})
     batch = shop.write({"IBM": "0.1", "MSFT": "0.1"})
     shop.daemon.wait_intake(batch, "worked")
     found = shop.daemon.read("select symbol, reason_code from trading.risk_decisions where outcome = 'denied'")

@@ -11,6 +11,8 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.warehouse.connect import Role, connect
+from execution_daemon.api.app import create_app
+from execution_daemon.api.gauges import gauges_of
 from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.errors import LeaseLost, StoreFailed
 from execution_daemon.shell.daemon import Daemon
@@ -227,17 +229,19 @@ async def test_the_metrics_count_what_happened(floor):
     async with floor.trading() as daemon:
         floor.broker.plan(Fault.LOST_ANSWER)
         await floor.until(floor.is_worked(floor.write({"MSFT": "0.1", "IBM": "0.6"})))
-        await daemon.kill("global", "*", True, "a test", "ann")
-        lines = set((await daemon.metrics_text()).splitlines())
+        await daemon.halt("global", "*", "a test", "ann")
+        context = create_app(daemon, daemon.settings).state.context
+        lines = set(daemon.metrics.text(await gauges_of(context)).splitlines())
+        await context.warehouse.close()
     assert {
-        'bifrost_risk_decisions_total{reason_code="ACCEPTED"} 1',
-        'bifrost_risk_decisions_total{reason_code="MAX_ORDER_VALUE"} 1',
-        'bifrost_order_events_total{kind="no_answer"} 1',
-        'bifrost_batches_total{status="worked"} 1',
+        'bifrost_risk_decisions_total{reason_code="ACCEPTED"} 1.0',
+        'bifrost_risk_decisions_total{reason_code="MAX_ORDER_VALUE"} 1.0',
+        'bifrost_order_events_total{kind="no_answer"} 1.0',
+        'bifrost_batches_total{status="worked"} 1.0',
         "bifrost_ready 1.0",
-        "bifrost_open_orders 1",
-        "bifrost_unknown_orders 0",
-        "bifrost_intent_commit_seconds_count 1",
+        "bifrost_open_orders 1.0",
+        "bifrost_unknown_orders 0.0",
+        "bifrost_intent_commit_seconds_count 1.0",
     } <= lines
 
 

@@ -1,0 +1,122 @@
+"""What orders of one group do to one another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from bifrost_core.trading.orders import ExecType, Order, OrderEvent, OrdStatus, Send, opened
+from bifrost_core.trading.terms import Contingency, OrdType, Release, Terms
+from execution_daemon.core.book import Amend, Book, Cancel, CancelAsked, Committed, Reported, prune
+from execution_daemon.core.step import handle
+from tests.execution_daemon.core.conftest import NOW, ticket
+
+D = Decimal
+EXIT = Terms(OrdType.STOP, stop_price=D(45), reduce_only=True)
+
+
+def committed(*tickets):
+    return handle(Book("paper"), Committed(tickets), NOW)
+
+
+def tell(book: Book, key: str, kind: ExecType, qty: int = 0, exec_id: str = "x"):
+    event = OrderEvent(kind, NOW, exec_id=exec_id if qty else "", last_qty=D(qty), last_px=D(50) if qty else D(0))
+    return handle(book, Reported(key, event), NOW)
+
+
+def waiting(key: str, after: str, release: Release, qty: int = 100, is_oco: bool = False):
+    plain = ticket(key, side="sell", qty=qty)
+    return replace(plain, terms=EXIT, contingency=Contingency("g", after, release, is_oco))
+
+
+def test_a_held_order_is_durable_and_not_sent():
+    """A stop that is sent before the entry has filled would open a short position."""
+    book, effects = committed(ticket("entry"), waiting("stop", "entry", Release.FILLED))
+    assert effects == (Send("entry"),)
+    assert book.orders["stop"].status is OrdStatus.HELD
+
+
+def test_a_filled_order_releases_what_waits_for_it():
+    """The protection would never be sent."""
+    book, _ = committed(ticket("entry"), waiting("stop", "entry", Release.FILLED))
+    book, effects = tell(book, "entry", ExecType.FILL, 100)
+    assert book.orders["stop"].status is OrdStatus.PENDING_NEW
+    assert effects[-1] == Send("stop")
+
+
+def test_an_order_that_ended_unfilled_ends_what_waits_for_it():
+    """An exit without an entry would open a position."""
+    book, _ = committed(ticket("entry"), waiting("stop", "entry", Release.FILLED))
+    book, effects = tell(book, "entry", ExecType.CANCELED)
+    assert book.orders["stop"].status is OrdStatus.CANCELED
+    assert not [e for e in effects if isinstance(e, Send)]
+
+
+def test_a_bracket_protects_as_many_shares_as_were_executed():
+    """The rest of a partly filled entry would be sold short by its own exits."""
+    legs = [waiting(k, "entry", Release.EXECUTED, is_oco=True) for k in ("profit", "loss")]
+    book, _ = committed(ticket("entry"), *legs)
+    book, _ = tell(book, "entry", ExecType.PARTIAL_FILL, 40)
+    assert book.orders["loss"].status is OrdStatus.HELD
+    book, effects = tell(book, "entry", ExecType.EXPIRED)
+    assert [e for e in effects if isinstance(e, Send)] == [Send("profit"), Send("loss")]
+    assert {book.orders[k].order_qty for k in ("profit", "loss")} == {D(40)}
+
+
+def two_legs() -> Book:
+    legs = [replace(ticket(k, side="sell"), contingency=Contingency("g", is_oco=True)) for k in ("a", "b")]
+    return Book("paper", orders={leg.client_order_id: Order(leg, OrdStatus.NEW) for leg in legs})
+
+
+def test_a_filled_leg_cancels_the_other():
+    """Both exits would sell the position twice."""
+    book, effects = tell(two_legs(), "a", ExecType.FILL, 100)
+    assert book.orders["b"].status is OrdStatus.PENDING_CANCEL
+    assert effects[-1] == Cancel("b")
+
+
+def test_a_partly_filled_leg_amends_the_other_down():
+    """What is left would be unprotected, or protected for more than is held."""
+    _book, effects = tell(two_legs(), "a", ExecType.PARTIAL_FILL, 40)
+    assert effects[-1] == Amend("b", D(60))
+
+
+@pytest.mark.parametrize(("filled", "sent"), [(0, 60), (30, 60), (50, 50), (100, 0)])
+def test_a_replacement_is_sent_for_at_most_what_the_original_left(filled, sent):
+    """Cancel and replace would trade more than was wanted when the original fills while it is being canceled."""
+    original = Order(ticket("old"), OrdStatus.NEW)
+    book = Book("paper", orders={"old": original})
+    replacement = replace(ticket("new", qty=60), contingency=Contingency("old", "old", Release.ENDED))
+    book, effects = handle(book, Committed((replacement,)), NOW)
+    assert effects == ()
+    book, effects = handle(book, CancelAsked("old", NOW, "replaced"), NOW)
+    assert effects[-1] == Cancel("old")
+    if filled:
+        book, effects = tell(book, "old", ExecType.PARTIAL_FILL, filled)
+    if filled < 100:
+        book, effects = tell(book, "old", ExecType.CANCELED)
+    new = book.orders["new"]
+    assert (new.status, new.order_qty if sent else D(0)) == (
+        OrdStatus.PENDING_NEW if sent else OrdStatus.CANCELED, D(sent),
+    )  # fmt: skip
+
+
+def test_a_cancel_before_the_answer_is_asked_once_the_broker_has_the_order():
+    """The order would work on although somebody wanted it canceled."""
+    book = Book("paper", orders={"a": Order(ticket("a"), OrdStatus.UNKNOWN)})
+    book, effects = handle(book, CancelAsked("a", NOW, "no more"), NOW)
+    assert book.orders["a"].status is OrdStatus.UNKNOWN
+    assert not [e for e in effects if isinstance(e, Cancel)]
+    book, effects = tell(book, "a", ExecType.NEW)
+    assert book.orders["a"].status is OrdStatus.PENDING_CANCEL
+    assert effects[-1] == Cancel("a")
+
+
+def test_what_others_wait_for_is_not_forgotten():
+    """After a clean reconciliation the held order would wait for an order nobody remembers."""
+    held = opened(waiting("stop", "entry", Release.FILLED))
+    ended = Order(ticket("entry"), OrdStatus.FILLED)
+    assert set(prune(Book("paper", orders={"entry": ended, "stop": held})).orders) == {"entry", "stop"}
+    assert set(prune(Book("paper", orders={"entry": ended})).orders) == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import httpx
@@ -11,7 +12,6 @@ from bifrost_core.errors import BifrostError
 from bifrost_core.settings import Settings
 
 TIMEOUT_SECONDS = 2.0
-ACTOR = "dashboard"
 
 
 class DaemonError(BifrostError):
@@ -32,21 +32,32 @@ def _state(address: str, _token: str) -> dict[str, Any]:
     return _checked(answer)
 
 
-def set_kill_switch(settings: Settings, scope: str, key: str, engaged: bool, reason: str) -> None:
-    """Engage or release a switch; raises DaemonError where the daemon did not do it."""
-    body = {"scope": scope, "key": key, "engaged": engaged, "reason": reason, "actor": ACTOR}
-    address = f"{settings.daemon_url}/kill-switch"
+def halt(settings: Settings, scope: str, key: str, reason: str) -> None:
+    """Engage a switch. Raises DaemonError where the daemon did not do it."""
+    _command(settings, "/halt", {"scope": scope, "key": key, "reason": reason})
+
+
+def resume(settings: Settings, scope: str, key: str, reason: str) -> dict[str, Any]:
+    """Propose that a switch is released; the answer says what it takes. Raises DaemonError where it was refused."""
+    return _command(settings, "/resume", {"scope": scope, "key": key, "reason": reason})
+
+
+def apply(settings: Settings, proposal_id: int, diff_hash: str) -> dict[str, Any]:
+    """Carry out a proposal whose cool-off is over. Raises DaemonError where it was refused."""
+    return _command(settings, "/apply", {"proposal_id": proposal_id, "diff_hash": diff_hash})
+
+
+def _command(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {**_headers(settings.secrets.daemon_token), "Idempotency-Key": str(uuid.uuid4())}
     try:
-        answer = httpx.post(
-            address, json=body, headers=_headers(settings.secrets.daemon_token), timeout=TIMEOUT_SECONDS
-        )
+        answer = httpx.post(settings.daemon_url + path, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
     except httpx.TransportError as error:
         raise DaemonError(
             f"the daemon does not answer at {settings.daemon_url}, and the switch was not set",
             "Start it with `bifrost up` or `bifrost daemon`; with no daemon, no order is sent",
         ) from error
-    _checked(answer)
     _state.clear()
+    return _checked(answer)
 
 
 def _headers(token: str) -> dict[str, str]:
@@ -58,4 +69,7 @@ def _checked(answer: httpx.Response) -> dict[str, Any]:
         return dict(answer.json())
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         raise DaemonError(f"{answer.url} refuses our token", "Start daemon and dashboard with the same BIFROST_HOME")
+    if answer.headers.get("content-type") == "application/problem+json":
+        problem = answer.json()
+        raise DaemonError(problem["title"], problem["detail"])
     raise DaemonError(f"{answer.url} answered {answer.status_code}: {answer.text[:200]}", "See the daemon's log")

@@ -250,6 +250,14 @@ KILL_SWITCHES = """
     order by engaged desc, changed_at desc
 """
 
+RELEASES = """
+    select proposal_id, diff -> 'target' ->> 'scope' as scope, diff -> 'target' ->> 'key' as key, diff_hash,
+        proposed_by, cool_off_until
+    from trading.change_proposals
+    where kind = 'kill_switch_release' and applied_at is null and expires_at > now()
+    order by proposal_id
+"""
+
 # Dagster's own storage
 MATERIALIZATIONS = """
     select array_to_string(array(select jsonb_array_elements_text(asset_key::jsonb)), '/') as asset,

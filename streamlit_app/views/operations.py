@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -91,6 +92,7 @@ def _kill_switch(live: dict[str, Any] | None) -> None:
         _engage_form(live is None)
     with release:
         _release_form(engaged, live is None)
+        _releases(live is None)
 
 
 def _scopes(switches: pl.DataFrame) -> str:
@@ -105,7 +107,7 @@ def _engage_form(is_down: bool) -> None:
         reason = st.text_input("Reason", max_chars=500, key="engage_reason")
         confirmed = st.checkbox("Stop new orders in this scope now", key="engage_confirmed")
         if st.form_submit_button("Engage", type="primary", disabled=is_down):
-            _switch(scope, "*" if scope == "global" else key.strip(), True, reason.strip(), confirmed)
+            _halt(scope, "*" if scope == "global" else key.strip(), reason.strip(), confirmed)
 
 
 def _release_form(engaged: pl.DataFrame, is_down: bool) -> None:
@@ -116,24 +118,56 @@ def _release_form(engaged: pl.DataFrame, is_down: bool) -> None:
         pairs = list(zip(engaged["scope"], engaged["key"], strict=True))
         scope, key = st.selectbox("Switch", pairs, format_func=lambda pair: " ".join(pair).removesuffix(" *"))
         reason = st.text_input("Reason", max_chars=500, key="release_reason")
-        confirmed = st.checkbox("Let new orders flow again", key="release_confirmed")
+        confirmed = st.checkbox("Ask that new orders flow again", key="release_confirmed")
         if st.form_submit_button("Release", type="primary", disabled=is_down):
-            _switch(scope, key, False, reason.strip(), confirmed)
+            _propose(scope, key, reason.strip(), confirmed)
 
 
-def _switch(scope: str, key: str, engaged: bool, reason: str, confirmed: bool) -> None:
-    """Do it if the form is complete, and say what came of it."""
-    if not key or not reason or not confirmed:
-        missing = "what it is for" if not key else "a reason" if not reason else "the confirmation"
-        st.warning(f"Not done: {missing} is missing.", icon=":material/edit:")
-        return
+def _releases(is_down: bool) -> None:
+    """Releases that wait for a second person, or for the end of their cool-off."""
+    for row in queries.rows(sql.RELEASES).iter_rows(named=True):
+        _release(row, is_down)
+
+
+def _release(row: dict[str, Any], is_down: bool) -> None:
+    number, digest = row["proposal_id"], row["diff_hash"]
+    what = f"Release of {row['scope']} {row['key']}".removesuffix(" *")
+    st.caption(
+        f"{what}, proposed by {row['proposed_by']}: a second person approves it (`bifrost approve {number} {digest}`),"
+        f" or it is applied after its cool-off, at {layout.when(row['cool_off_until'])}."
+    )
+    if st.button("Apply", key=f"apply_{number}", disabled=is_down):
+        _do(lambda: daemon.apply(queries.settings(), number, digest), f"{what} applied")
+
+
+def _halt(scope: str, key: str, reason: str, confirmed: bool) -> None:
+    """Engage if the form is complete, and say what came of it."""
+    if _is_complete(key, reason, confirmed):
+        _do(lambda: daemon.halt(queries.settings(), scope, key, reason), f"{scope} switch engaged")
+
+
+def _propose(scope: str, key: str, reason: str, confirmed: bool) -> None:
+    """Propose the release if the form is complete."""
+    if _is_complete(key, reason, confirmed):
+        _do(lambda: daemon.resume(queries.settings(), scope, key, reason), f"release of the {scope} switch proposed")
+
+
+def _is_complete(key: str, reason: str, confirmed: bool) -> bool:
+    if key and reason and confirmed:
+        return True
+    missing = "what it is for" if not key else "a reason" if not reason else "the confirmation"
+    st.warning(f"Not done: {missing} is missing.", icon=":material/edit:")
+    return False
+
+
+def _do(work: Callable[[], object], notice: str) -> None:
     try:
-        daemon.set_kill_switch(queries.settings(), scope, key, engaged, reason)
+        work()
     except BifrostError as error:
         st.error(f"**{error.problem}.** {error.remedy}.", icon=":material/error:")
         return
     st.cache_data.clear()
-    st.session_state["switched"] = f"{scope} switch {'engaged' if engaged else 'released'}"
+    st.session_state["switched"] = notice
     st.rerun()
 
 

@@ -58,18 +58,34 @@ def _press(page: AppTest, label: str, reason: str) -> AppTest:
 
 @pytest.mark.usefixtures("_the_apps_settings")
 def test_trading_is_stopped_and_released_from_the_page(monkeypatch: pytest.MonkeyPatch, running: Settings) -> None:
-    """The one button that must work on a bad day."""
+    """One click stops the shop on a bad day; one click must not start it again."""
     page = draw(monkeypatch, running, "operations")
     assert "No daemon answers" not in words(page)
     _press(page, "Engage", "drill")
-    assert _switches(running) == [("global", "*", True, "drill", "dashboard")]
+    assert _switches(running) == [("global", "*", True, "drill", "local")]
     assert any("1 engaged: no new order in global" in str(box.value) for box in page.error)
     _press(page, "Release", "drill over")
-    assert _switches(running) == [("global", "*", False, "drill over", "dashboard")]
+    assert _switches(running) == [("global", "*", True, "drill", "local")]
+    _apply(page)
+    assert any("its cool-off ends at" in str(box.value) for box in page.error)
+    _end_cool_off(running)
+    _apply(page)
+    assert _switches(running) == [("global", "*", False, "drill over", "local")]
     assert not page.error
     with connect(running, Role.READER) as connection:
         chained = connection.execute("select count(*) from audit.chain where kind = 'kill_switch'").fetchone()
     assert chained == (2,)
+
+
+def _apply(page: AppTest) -> None:
+    next(button for button in page.button if button.label == "Apply").click().run()
+
+
+def _end_cool_off(settings: Settings) -> None:
+    """As if the minute had passed."""
+    earlier = "set proposed_at = proposed_at - interval '1 hour', cool_off_until = cool_off_until - interval '1 hour'"
+    with connect(settings, Role.OWNER) as connection:
+        connection.execute(f"update trading.change_proposals {earlier}")
 
 
 @pytest.mark.usefixtures("_the_apps_settings")

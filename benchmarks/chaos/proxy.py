@@ -128,7 +128,8 @@ class Proxy:
         self._loop.close()
 
     async def _serve(self, reader: Reader, writer: Writer) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        over = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError)
+        with suppress(*over):  # cancelled only by `stop`, when nobody is left to tell
             async with self._connected(writer) as (back, forth):
                 while await self._exchange(reader, writer, back, forth):
                     pass

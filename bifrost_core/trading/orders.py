@@ -255,8 +255,10 @@ Effect = Send | Query | Block | Unblock
 
 def is_replay(order: Order, event: OrderEvent) -> bool:
     """Whether this execution, correction or bust is already in the order."""
-    if event.kind is ExecType.TRADE_CANCEL and event.exec_ref_id in order.gone:
+    if event.kind in CORRECTIONS and event.exec_ref_id in order.gone:
         return True
+    if event.kind is ExecType.TRADE_CORRECT and event.exec_id in order.gone:
+        return False  # what it put in place was taken back before it was heard of; what it replaced still stands
     return bool(event.exec_id) and (event.exec_id in order.executions or event.exec_id in order.gone)
 
 
@@ -283,7 +285,7 @@ def handle(order: Order, event: OrderEvent) -> tuple[Order, tuple[Effect, ...]]:
         broker_order_id=order.broker_order_id or event.broker_order_id,
         executions=executions,
         gone=gone,
-        released_qty=event.order_qty if kind is ExecType.RELEASED else order.released_qty,
+        released_qty=event.order_qty if status is A and kind is ExecType.RELEASED else order.released_qty,
         is_cancel_wanted=_is_cancel_wanted(order, kind),
     )
     after = replace(after, status=_settled(after, status, kind))
@@ -299,7 +301,7 @@ def _executions_after(order: Order, event: OrderEvent) -> tuple[Mapping[str, Exe
             return standing, gone | ({event.exec_id} if event.exec_id else frozenset())
     else:
         gone, standing = order.gone, dict(order.executions)
-    if event.last_qty:
+    if event.last_qty and event.exec_id not in gone:
         standing[event.exec_id] = Execution(event.last_qty, event.last_px, event.commission)
     return standing, gone
 

@@ -278,7 +278,7 @@ def _booked(before: Order, event: OrderEvent) -> tuple[Booked, ...]:
     if gone is not None:
         back = Fill(ticket.symbol, ticket.side.other, gone.qty, gone.price, -gone.commission)
         found.append(Booked(f"{event.exec_ref_id}:taken-back", back, event.exec_ref_id))
-    if event.last_qty:
+    if event.last_qty and event.exec_id not in before.gone:
         fill = Fill(ticket.symbol, ticket.side, event.last_qty, event.last_px, event.commission)
         found.append(Booked(event.exec_id, fill))
     return tuple(found)

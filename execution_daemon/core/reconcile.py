@@ -22,7 +22,7 @@ from execution_daemon.brokers.port import (
     ExecutionReport,
 )
 from execution_daemon.core.book import Book, Reported
-from execution_daemon.core.reports import event_of, known_event, state_event
+from execution_daemon.core.reports import event_of, known_event, state_event, was_taken_back
 
 ACCOUNT = "*"  # the symbol of a break that is about the account as a whole
 
@@ -74,7 +74,7 @@ def catch_up(book: Book, snapshot: Snapshot) -> tuple[Reported, ...]:
         Reported(s.client_order_id, known_event(s)) for s in states if _needs_proof(book.orders[s.client_order_id])
     ]
     heard += [Reported(f.client_order_id, event_of(f)) for f in fills]
-    ended = [s for s in states if not s.status.is_open and s.status is not BrokerStatus.FILLED]
+    ended = [s for s in states if not s.status.is_open and (s.status is not BrokerStatus.FILLED or was_taken_back(s))]
     heard += [
         Reported(s.client_order_id, state_event(s, s.updated_at))
         for s in ended

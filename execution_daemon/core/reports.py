@@ -69,7 +69,13 @@ def _execution_id(report: ExecutionReport) -> str:
 
 def state_event(state: BrokerOrderState, at: datetime) -> OrderEvent:
     """The status the broker has an order in, as an event without a quantity: apply it after the order's fills."""
-    return OrderEvent(_STATES[state.status], at, broker_order_id=state.broker_order_id)
+    kind = ExecType.CANCELED if was_taken_back(state) else _STATES[state.status]
+    return OrderEvent(kind, at, broker_order_id=state.broker_order_id)
+
+
+def was_taken_back(state: BrokerOrderState) -> bool:
+    """Whether the order was filled, and executions were busted since: it has ended, and is not worked again."""
+    return state.status is BrokerStatus.FILLED and state.cum_qty < state.qty
 
 
 def known_event(state: BrokerOrderState) -> OrderEvent:

@@ -7,13 +7,14 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
 from bifrost_core.errors import BrokerError
 from bifrost_core.settings import Settings
 from bifrost_core.trading.orders import BlockCode, OrdStatus, Unblock
-from execution_daemon.brokers.port import Broker, Connected, ExecutionReport
+from execution_daemon.brokers.port import Broker, BrokerUnclear, Connected, ExecutionReport
 from execution_daemon.core.book import Book, Reported, Restarted
 from execution_daemon.core.reports import event_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
@@ -89,8 +90,8 @@ class Daemon:
             group.create_task(self._keep_lease(store), name="lease")
             now = await self._insist("tell the time", self.clock.read)
             if not await store.has_account():
-                account = await self._insist("show the account", self.broker.account)
-                await store.open_account(account.cash, now)
+                now, cash = await self._insist("show the account", self._balance)
+                await store.open_account(cash, now)
             parts = _Parts(self.broker, store, self.clock, self.metrics, self.inbox, self.settings, self._reached)
             await parts.keeper.load()
             self._parts = parts
@@ -104,6 +105,14 @@ class Daemon:
                 self._beats,
             ):
                 group.create_task(job(), name=job.__name__)
+
+    async def _balance(self) -> tuple[datetime, Decimal]:
+        """Cash, and a time from which on nothing that the broker books is in it yet."""
+        at = await self.clock.read()
+        account = await self.broker.account()
+        if await self.broker.adjustments(at):
+            raise BrokerUnclear("the ledger moved while it was read", "It is read again by itself")
+        return at, account.cash
 
     async def _insist(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until the broker answers; said once."""

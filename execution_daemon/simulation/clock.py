@@ -13,12 +13,13 @@ SESSIONS_MAX = 8
 
 
 class WorldClock:
-    """`wall` runs with the loop; `market` also skips. Both UTC."""
+    """`wall` runs with the loop; `market` also skips, last at `skipped_at` virtual seconds. Both UTC."""
 
     def __init__(self, loop: VirtualLoop, start: datetime) -> None:
         self._loop = loop
         self._start = start
         self._skipped = timedelta()
+        self.skipped_at = 0.0
 
     @property
     def seconds(self) -> float:
@@ -36,6 +37,7 @@ class WorldClock:
     def skip_to(self, at: datetime) -> None:
         """Let market time be `at`; it never goes back."""
         self._skipped += max(at - self.market(), timedelta())
+        self.skipped_at = self._loop.time()
 
 
 def sessions() -> tuple[Session, ...]:

@@ -114,6 +114,7 @@ class World:
         self.machines = [self._machine(f"m{number}") for number in range(scenario.machines)]
         self.prices = dict(scenario.prices)
         self.is_healed = False
+        self.tampered: set[str] = set()
         self.operator = MemoryStatements(
             self.database, self.database.connect("operator"), Process("operator"), ServerFaults(random.Random(0))
         )
@@ -370,6 +371,7 @@ class World:
 
     def _shift(self, number: int, by: Decimal) -> None:
         fills = self.broker.ledger.fills
+        self.tampered.add(fills[number].exec_id)
         fills[number] = replace(fills[number], last_px=fills[number].last_px + by)
 
     def _ledger(self, event: Event) -> None:
@@ -386,7 +388,7 @@ class World:
                 self._take_back(event)
 
     def _take_back(self, event: Event) -> None:
-        standing = list(self.broker.ledger.standing().values())
+        standing = [fill for fill in self.broker.ledger.standing().values() if fill.exec_id not in self.tampered]
         if not standing:
             return
         fill = standing[event.number % len(standing)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, TypeVar, cast
 
 from bifrost_core.trading.limits import Limits
 from bifrost_core.trading.risk.model import (
@@ -21,6 +22,8 @@ from bifrost_core.trading.risk.model import (
     Tradable,
 )
 from bifrost_core.trading.risk.tally import Tally
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,14 @@ class Context:
     blocked: Mapping[str, str] = field(default_factory=dict)
     restricted: Mapping[str, Restriction] = field(default_factory=dict)
     parents: Mapping[str, Parent] = field(default_factory=dict)
+    _kept: dict[Hashable, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def once(self, key: Hashable, find: Callable[[Context], T]) -> T:
+        """What `find` says of this context under `key`; asked once, however many orders are decided on."""
+        if key in self._kept:
+            return cast(T, self._kept[key])
+        found = self._kept[key] = find(self)
+        return found
 
     def facts_of(self, symbol: str) -> SymbolFacts:
         """What is known of `symbol` from before this session."""

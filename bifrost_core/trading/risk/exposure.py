@@ -78,7 +78,7 @@ def buying_power(p: Proposal, c: Context) -> Deny | None:
     """
     if p.parent_id or c.tally.change(p).reduces:
         return None
-    power = purchasing_power(c)
+    power = c.once(purchasing_power, purchasing_power)
     if power is None or p.value is None:
         return Deny(RiskCode.BUYING_POWER, f"no limit, equity is {c.equity}, or a held symbol has no price")
     reserved = c.tally.reserved + p.value
@@ -100,11 +100,17 @@ def _added(p: Proposal, c: Context) -> Decimal:
 
 def _against_equity(code: RiskCode, p: Proposal, c: Context, value: Decimal) -> Deny | None:
     """Deny where `value` is more than the limit of the same name times equity, or one of them is not known."""
-    limit_code = code.limit
-    fraction = c.limits.value(limit_code) if limit_code else None
-    if fraction is None or not is_positive(c.equity) or p.price is None:
-        return Deny(code, f"no limit, no price, or equity is {c.equity}", None, known(c.equity))
+    ceiling = c.once(code, lambda known: _ceiling(code, known))
+    if isinstance(ceiling, Deny):
+        return ceiling
+    return Deny(code, f"{p.symbol} could make it too large", ceiling, value) if value > ceiling else None
+
+
+def _ceiling(code: RiskCode, c: Context) -> Decimal | Deny:
+    """The limit of the same name times equity in USD; a denial where it cannot be said."""
+    fraction = c.limits.value(code.limit) if code.limit else None
+    if fraction is None or not is_positive(c.equity):
+        return Deny(code, f"no limit, or equity is {c.equity}", None, known(c.equity))
     if c.tally.unpriced:
         return Deny(code, f"no price of {', '.join(sorted(c.tally.unpriced))}, which is held or working")
-    limit = fraction * c.equity
-    return Deny(code, f"{p.symbol} could make it too large", limit, value) if value > limit else None
+    return fraction * c.equity

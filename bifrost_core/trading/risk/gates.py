@@ -26,6 +26,10 @@ def kill_switch(p: Proposal, c: Context) -> Deny | None:
 
 def not_reconciled(_proposal: Proposal, c: Context) -> Deny | None:
     """No order unless book and broker were found to agree within NOT_RECONCILED seconds."""
+    return c.once(RiskCode.NOT_RECONCILED, _not_reconciled)
+
+
+def _not_reconciled(c: Context) -> Deny | None:
     limit = c.limits.value(LimitCode.NOT_RECONCILED)
     if limit is None or c.reconciled_at is None:
         return Deny(RiskCode.NOT_RECONCILED, "never found to agree with the broker, or no limit", limit)
@@ -37,6 +41,10 @@ def not_reconciled(_proposal: Proposal, c: Context) -> Deny | None:
 
 def clock_skew(_proposal: Proposal, c: Context) -> Deny | None:
     """No order while two clocks differ by more than CLOCK_SKEW seconds."""
+    return c.once(RiskCode.CLOCK_SKEW, _clock_skew)
+
+
+def _clock_skew(c: Context) -> Deny | None:
     limit, skew = c.limits.value(LimitCode.CLOCK_SKEW), c.clock_skew
     if limit is None or skew is None or not skew.is_finite():
         return Deny(RiskCode.CLOCK_SKEW, "the clocks were not compared, or no limit", limit)
@@ -53,6 +61,11 @@ def symbol_blocked(p: Proposal, c: Context) -> Deny | None:
 
 def session_closed(p: Proposal, c: Context) -> Deny | None:
     """No order but in a session or at most SESSION_CLOSED seconds before it, and while its time in force is taken."""
+    in_force = p.terms.time_in_force
+    return c.once(in_force, lambda known: _session_closed(in_force, known))
+
+
+def _session_closed(in_force: TimeInForce, c: Context) -> Deny | None:
     limit, session = c.limits.value(LimitCode.SESSION_CLOSED), c.session
     if limit is None or session is None:
         return Deny(RiskCode.SESSION_CLOSED, "no session is known to trade in, or no limit", limit)
@@ -61,9 +74,9 @@ def session_closed(p: Proposal, c: Context) -> Deny | None:
     ahead = Decimal((session.open_at - c.now).total_seconds())
     if ahead > limit:
         return Deny(RiskCode.SESSION_CLOSED, f"session {session.session} opens at {session.open_at}", limit, ahead)
-    if _can_be_entered(p.terms.time_in_force, session, c):
+    if _can_be_entered(in_force, session, c):
         return None
-    return Deny(RiskCode.SESSION_CLOSED, f"a {p.terms.time_in_force} order cannot be entered at {c.now}", limit)
+    return Deny(RiskCode.SESSION_CLOSED, f"a {in_force} order cannot be entered at {c.now}", limit)
 
 
 def _can_be_entered(time_in_force: TimeInForce, session: SessionHours, c: Context) -> bool:

@@ -30,6 +30,14 @@ def drawdown(equity: Decimal | None, day: DayState) -> Decimal | None:
     return _fall(day.high_water, equity, day)
 
 
+def _daily_loss(c: Context) -> Decimal | None:
+    return daily_loss(c.equity, c.day)
+
+
+def _drawdown(c: Context) -> Decimal | None:
+    return drawdown(c.equity, c.day)
+
+
 def _fall(top: Decimal | None, equity: Decimal | None, day: DayState) -> Decimal | None:
     if equity is None or not equity.is_finite() or not is_positive(top):
         return None
@@ -61,12 +69,17 @@ def _reaches(lost: Decimal | None, limit: Decimal | None) -> bool:
 
 def daily_loss_halt(_proposal: Proposal, c: Context) -> Deny | None:
     """No order once DAILY_LOSS_HALT of the last close's equity was lost."""
-    return _halt(RiskCode.DAILY_LOSS_HALT, LimitCode.DAILY_LOSS_HALT, daily_loss(c.equity, c.day), c)
+    return c.once(
+        RiskCode.DAILY_LOSS_HALT,
+        lambda c: _halt(RiskCode.DAILY_LOSS_HALT, LimitCode.DAILY_LOSS_HALT, _daily_loss(c), c),
+    )
 
 
 def drawdown_halt(_proposal: Proposal, c: Context) -> Deny | None:
     """No order once equity is DRAWDOWN_HALT below its highest."""
-    return _halt(RiskCode.DRAWDOWN_HALT, LimitCode.DRAWDOWN_HALT, drawdown(c.equity, c.day), c)
+    return c.once(
+        RiskCode.DRAWDOWN_HALT, lambda c: _halt(RiskCode.DRAWDOWN_HALT, LimitCode.DRAWDOWN_HALT, _drawdown(c), c)
+    )
 
 
 def _halt(code: RiskCode, limit_code: LimitCode, lost: Decimal | None, c: Context) -> Deny | None:
@@ -76,12 +89,12 @@ def _halt(code: RiskCode, limit_code: LimitCode, lost: Decimal | None, c: Contex
 
 def daily_loss_reduce(p: Proposal, c: Context) -> Deny | None:
     """Only reducing orders once DAILY_LOSS_REDUCE of the last close's equity was lost, or where that is not known."""
-    return _reduce(p, c, RiskCode.DAILY_LOSS_REDUCE, LimitCode.DAILY_LOSS_REDUCE, daily_loss(c.equity, c.day))
+    return _reduce(p, c, RiskCode.DAILY_LOSS_REDUCE, LimitCode.DAILY_LOSS_REDUCE, c.once(daily_loss, _daily_loss))
 
 
 def drawdown_reduce(p: Proposal, c: Context) -> Deny | None:
     """Only reducing orders once equity is DRAWDOWN_REDUCE below its highest, or where that is not known."""
-    return _reduce(p, c, RiskCode.DRAWDOWN_REDUCE, LimitCode.DRAWDOWN_REDUCE, drawdown(c.equity, c.day))
+    return _reduce(p, c, RiskCode.DRAWDOWN_REDUCE, LimitCode.DRAWDOWN_REDUCE, c.once(drawdown, _drawdown))
 
 
 def _reduce(p: Proposal, c: Context, code: RiskCode, limit_code: LimitCode, lost: Decimal | None) -> Deny | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from bifrost_core.trading.orders import ZERO
 from bifrost_core.trading.risk.codes import RiskCode
@@ -176,8 +177,7 @@ class Resting:
     price: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What makes two orders alike."""
 
     symbol: str

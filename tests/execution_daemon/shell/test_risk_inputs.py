@@ -89,7 +89,8 @@ def test_a_split_makes_old_closes_comparable(desk, owner, market):
     with owner.transaction() as connection:
         connection.execute(
             "insert into raw.corporate_actions"
-            " select instrument_id, '2013-02-20', now(), now(), 'split', 0.5, 'test', %s from reference.instruments where symbol = 'MSFT'",
+            " select instrument_id, '2013-02-20', now(), now(), 'split', 0.5, 'test', %s"
+            " from reference.instruments where symbol = 'MSFT'",
             ("0" * 64,),
         )
     plain, split = (desk.controls(day, market("2013-02-20").open_at, "MSFT") for day in (date(2013, 2, 19), DAY))

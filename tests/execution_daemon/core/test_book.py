@@ -98,6 +98,9 @@ class DaemonVsExchange(RuleBasedStateMachine):
         else:
             self._catch_up()
 
+    def stored_inputs(self) -> list[Input]:
+        return [Reported(key, event) for key, event in self.stored]
+
     def _snapshot(self) -> Snapshot:
         account = now_result(self.broker.account())
         positions = now_result(self.broker.positions())
@@ -142,7 +145,7 @@ class DaemonVsExchange(RuleBasedStateMachine):
 
     @rule()
     def crash_and_restart(self) -> None:
-        rebuilt = rebuild("paper", CASH, self.tickets, self.stored)
+        rebuilt = rebuild("paper", CASH, self.tickets, self.stored_inputs())
         assert rebuilt.holdings == self.book.holdings
         self.todo.clear()
         self.broker.disconnect()
@@ -170,7 +173,7 @@ class DaemonVsExchange(RuleBasedStateMachine):
 
     @invariant()
     def the_book_is_the_fold_of_what_is_stored(self) -> None:
-        assert rebuild("paper", CASH, self.tickets, self.stored).orders == self.book.orders
+        assert rebuild("paper", CASH, self.tickets, self.stored_inputs()).orders == self.book.orders
 
     @invariant()
     def an_unknown_order_blocks_its_symbol(self) -> None:

@@ -219,6 +219,7 @@ async def test_what_ended_is_let_go_and_a_late_fill_of_it_still_counts(floor):
         assert daemon.parts.keeper.book.orders == {}
         floor.broker.execute(key, Decimal(5))
         await floor.until(lambda: floor.read("select count(*) from trading.fills") == [(2,)])
+        await floor.until(lambda: "MSFT" in daemon.parts.keeper.book.blocked)
         assert daemon.parts.keeper.book.blocked["MSFT"].code == "OVERFILL"
         assert (await daemon.reconcile()).is_clean
         assert await daemon.parts.store.drift() == ()

@@ -250,7 +250,12 @@ begin
         realized_pnl numeric, blocks jsonb, unblocks jsonb, exec_ref_id text, order_qty numeric, cum_qty_before numeric,
         fills jsonb);
     select * into strict v_order from trading.orders o where o.client_order_id = e.client_order_id for update;
-    v_fills := jsonb_array_length(coalesce(e.fills, '[]'));
+    -- a daemon of the release before names neither its fills nor what it held
+    e.cum_qty_before := coalesce(e.cum_qty_before, e.cum_qty - e.last_qty);
+    e.fills := coalesce(e.fills, case when e.last_qty > 0 then jsonb_build_array(jsonb_build_object(
+        'exec_id', e.exec_id, 'side', v_order.side, 'last_qty', e.last_qty, 'last_px', e.last_px, 'commission', e.commission))
+        else '[]'::jsonb end);
+    v_fills := jsonb_array_length(e.fills);
     if v_fills > 0 and exists (
         select from jsonb_to_recordset(e.fills) as n (exec_id text) join trading.fills f on f.broker = p_broker and f.exec_id = n.exec_id
     ) then

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.chaos import regimes, report
 from benchmarks.chaos.campaign import Outcome, run_all
@@ -26,13 +27,23 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     outcomes = _campaign(_named(asked.only), asked.seed, asked.minutes)
     is_whole = not asked.only and not asked.processes_only
-    found = report.report_of(
-        outcomes, regimes.simulate(asked.seeds) if is_whole else None, regimes.mutants() if is_whole else None
-    )
+    simulated = regimes.simulate(asked.seeds) if is_whole else None
+    planted, problem = _planted() if is_whole else (None, "")
+    found = report.report_of(outcomes, simulated, planted)
     print(report.text(found))
     if not asked.only:
         report.write(found, asked.to)
-    return int(bool(found["violations"] or found["missed"]))
+    if problem:
+        print(problem, file=sys.stderr)
+    return int(bool(found["violations"] or found["missed"] or problem))
+
+
+def _planted() -> tuple[dict[str, Any] | None, str]:
+    """What the planted bugs came to, or why that is not known: hours of the other regimes are not lost over it."""
+    try:
+        return regimes.mutants(), ""
+    except regimes.RegimeFailed as error:
+        return None, str(error)
 
 
 def _parser() -> argparse.ArgumentParser:

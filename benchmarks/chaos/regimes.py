@@ -1,4 +1,4 @@
-"""The other two regimes of `make chaos`, each in a process of its own: simulated seeds, and planted bugs."""
+"""The other two regimes of `make chaos`: simulated seeds, and planted bugs, these in a process of their own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from bifrost_core.settings import ROOT
+from execution_daemon.simulation import campaign
 
 
 class RegimeFailed(Exception):
@@ -16,25 +17,25 @@ class RegimeFailed(Exception):
 
 
 def simulate(seeds: int) -> dict[str, Any]:
-    """`bifrost simulate`: {seeds, violations, failing}."""
-    return _reported(["bifrost_cli.main", "simulate", "--seeds", str(seeds), "--json"])
+    """The seeds from 0 on, as `bifrost simulate` runs them: {seeds, violations, failing}."""
+    summary = campaign.run(range(seeds), os.cpu_count() or 1)
+    for line in summary.lines():
+        print(line, file=sys.stderr)
+    return {
+        "seeds": summary.seeds,
+        "violations": len(summary.failed),
+        "failing": [outcome.seed for outcome in summary.failed],
+    }
 
 
 def mutants() -> dict[str, Any]:
     """Every planted bug against the tests and the simulation: {planted, caught, missed}."""
-    return _reported(["benchmarks.mutants", "--json"])
-
-
-def _reported(command: list[str]) -> dict[str, Any]:
-    """The JSON in the last line of what a module prints."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BIFROST_")}
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
-    )
+    command = [sys.executable, "-m", "benchmarks.mutants", "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     try:
-        report = json.loads(lines[-1])
+        return dict(json.loads(lines[-1]))
     except (IndexError, ValueError) as error:
         said = lines[-1] if lines else "nothing"
-        raise RegimeFailed(f"{' '.join(command)} ended with {done.returncode} and said {said}") from error
-    return dict(report)
+        raise RegimeFailed(f"benchmarks.mutants ended with {done.returncode} and said {said}") from error

@@ -93,6 +93,7 @@ class Scenario:
     is_system_clock: bool
     is_shuffled: bool
     volume_cap: Decimal | None
+    to_borrow: Decimal
     slow: float
     broken: float
     server_seconds: float
@@ -120,6 +121,7 @@ def draw(seed: int) -> Scenario:
         is_system_clock=source.random() < 0.3,
         is_shuffled=source.random() < 0.5,
         volume_cap=Decimal(source.choice((50, 200, 1000))) if source.random() < 0.5 else None,
+        to_borrow=Decimal(source.choice((0, 300, 1_000_000, 1_000_000))),
         slow=source.choice((0.0, 0.0, 0.05, 0.2)),
         broken=source.choice((0.0, 0.0, 0.0, 0.01, 0.03)),
         server_seconds=source.choice((0.0005, 0.002, 0.02)),

@@ -1,0 +1,1 @@
+"""Defects planted on purpose, outside the product's code: what the simulation must catch."""

@@ -2,8 +2,8 @@
 
 `TABLE` says what every event does to every status; what it leaves out is impossible and blocks the symbol.
 No cell refuses a fill: what the broker says was executed counts, in any status. Where an order is in several states at
-once, `PRECEDENCE` says which is shown (FIX 4.4, volume 4, order state change matrices). One thing deviates: an order that
-is filled while its cancel is pending is FILLED, not PENDING_CANCEL, since nothing is left to cancel.
+once, `PRECEDENCE` says which is shown (FIX 4.4, volume 4, order state change matrices). One thing deviates: an order
+that is filled while its cancel is pending is FILLED, not PENDING_CANCEL, since nothing is left to cancel.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ ROWS: dict[OrdStatus, tuple[OrdStatus | None, ...]] = {
     F: (F,  _,  F,  F,  F,  _,  F,  _,  F,  F,  F,  F,  F,  F,  F),
     C: (C,  _,  C,  F,  C,  C,  C,  C,  C,  C,  C,  C,  C,  C,  C),  # a late partial fill counts; it stays canceled
     E: (E,  _,  E,  F,  E,  E,  E,  E,  E,  E,  E,  E,  E,  E,  E),
-    R: (_,  R,  R,  F,  R,  _,  R,  _,  R,  R,  R,  R,  R,  R,  R),
+    R: (R,  R,  R,  F,  R,  _,  R,  _,  R,  R,  R,  R,  R,  R,  R),
     H: (_,  _,  P,  F,  H,  C,  H,  E,  H,  H,  _,  _,  H,  H,  A),
 }
 # fmt: on

@@ -51,7 +51,7 @@ def as_parquet() -> bytes:
     ("body", "found"),
     [
         (TABLE.encode(), ["Ticker,Date,Close", "FB,2013-02-01,29.73"]),
-        (gzip.compress(TABLE.encode()), ["Ticker,Date,Close", "FB,2013-02-01,29.73"]),
+        (gzip.compress(TABLE.encode(), mtime=0), ["Ticker,Date,Close", "FB,2013-02-01,29.73"]),
         (as_parquet(), ["Ticker,Date,Close", "FB,2013-02-01,29.73"]),
         (TABLE.replace(",", ";").encode("utf-8-sig"), ["Ticker;Date;Close", "FB;2013-02-01;29.73"]),
         (b"Date,Close\n01/31/2013,1\n02/01/2013,2\n", ["Date,Close", "02/01/2013,2"]),

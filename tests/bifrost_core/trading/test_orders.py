@@ -48,7 +48,7 @@ pending_cancel   X R X F X C N E X X X X X . .
 filled           F . F F F . F . F F F F F F F
 canceled         C . C F C C C C C C C C C C C
 expired          E . E F E E E E E E E E E E E
-rejected         . R R F R . R . R R R R R R R
+rejected         R R R F R . R . R R R R R R R
 held             . . P F H C H E H H . . H H A
 """
 
@@ -88,7 +88,7 @@ def test_terminal_orders_end_terminal(status):
 def test_impossible_reports_block_and_change_nothing():
     """A report that makes no sense must stop the symbol, not the daemon, and not be believed."""
     order = Order(TICKET, S.REJECTED)
-    after, effects = handle(order, event(K.NEW))
+    after, effects = handle(order, event(K.CANCELED))
     assert after is order
     assert [e.code for e in effects] == [BlockCode.IMPOSSIBLE_TRANSITION]
 

@@ -36,6 +36,10 @@ lint: $(TESTS) ## Lint, types and import rules alone
 bench: $(RUNTIME) ## Measure speed and memory against peers and limits: benchmarks/results/latest.json
 	@$(BIN)/python -m benchmarks
 
+.PHONY: chaos
+chaos: $(TESTS) ## Break everything on purpose, for hours: simulation, real processes, planted bugs; benchmarks/results/chaos.json
+	@$(BIN)/python -m benchmarks.chaos
+
 .PHONY: lock
 lock: ## Resolve pyproject.toml into requirements.lock and requirements-test.lock
 	@tools/lock.sh

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -162,13 +162,23 @@ def decide_all(
     known = context(book, market, controls, prices, backlog)
     free = purchasing_power(known) or ZERO
     decided: list[Intent] = []
+    refused: dict[str, Deny] = {}
     for ask in asks:
         proposal = proposal_of(ask)
-        denied = decide(proposal, known)
+        denied = _with_the_first(ask, refused) or decide(proposal, known)
         decided.append(Intent(ask, denied, market.now))
+        if denied is not None:
+            refused[ask.ticket.client_order_id] = denied
         if denied is None:
             known.accept(proposal)
     return Work(tuple(decided), free)
+
+
+def _with_the_first(ask: Ask, refused: Mapping[str, Deny]) -> Deny | None:
+    """What waits for a denied order is denied with it: it could never be sent."""
+    link = ask.ticket.contingency
+    first = refused.get(link.after) if link else None
+    return replace(first, detail=f"it waits for {link.after}, denied: {first.detail}") if link and first else None
 
 
 def proposal_of(ask: Ask) -> Proposal:

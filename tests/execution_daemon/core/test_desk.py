@@ -78,3 +78,15 @@ def test_a_missing_last_trade_denies():
     """No price to hold the reference against."""
     market = replace(MARKET, last_trades={"AAPL": QUOTES["AAPL"]})
     assert outcomes(market=market) == {"AAPL": "ACCEPTED", "IBM": RiskCode.PRICE_MISSING}
+
+
+def test_the_second_leg_of_a_change_through_zero_waits_and_falls_with_the_first():
+    """A short sale would be sent before the long position is sold, or wait for ever for a sale that was denied."""
+    long = Book("paper", Holdings(D(1_000_000), {"AAPL": Position(D(100), D(50))}))
+    decided = work(long, batch({"AAPL": "-0.01"}), MARKET, CONTROLS)
+    first, second = (intent.ticket for intent in decided.intents)
+    assert (first.order_qty, first.is_held, second.is_held) == (D(100), False, True)
+    assert second.contingency.after == first.client_order_id
+    blocked = replace(long, blocked={"AAPL": Blocked(BlockCode.OVERFILL, "x")})
+    codes = [i.denied and i.denied.code for i in work(blocked, batch({"AAPL": "-0.01"}), MARKET, CONTROLS).intents]
+    assert codes == [RiskCode.SYMBOL_BLOCKED, RiskCode.SYMBOL_BLOCKED]

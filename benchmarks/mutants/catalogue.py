@@ -33,7 +33,8 @@ MUTANTS = (
         f"{SHELL}/committer.py",
         "        reasons = await keeper.store.submit(work, at)\n",
         "        from execution_daemon.core.book import Committed as C\n"
-        "        await keeper.apply(C(tuple(i.ticket for i in work.intents if i.denied is None and i.parent is None), ()))\n"
+        "        await keeper.apply(C(tuple(i.ticket for i in work.intents if i.denied is None and i.parent "
+        "is None), ()))\n"
         "        import asyncio\n"
         "        await asyncio.sleep(0.05)\n"
         "        reasons = await keeper.store.submit(work, at)\n",
@@ -173,11 +174,11 @@ MUTANTS = (
         "sales add to the position",
     ),
     Mutant(
-        "pending_cancel_is_canceled",
+        "expiry_is_new",
         f"{CORE}/reports.py",
-        "    ExecKind.EXPIRED: ExecType.EXPIRED,\n",
-        "    ExecKind.EXPIRED: ExecType.NEW,\n",
-        "an order that expired is called working",
+        "    BrokerStatus.EXPIRED: ExecType.EXPIRED,\n",
+        "    BrokerStatus.EXPIRED: ExecType.NEW,\n",
+        "an order that expired unheard is called working",
     ),
     Mutant(
         "new_is_done",
@@ -198,7 +199,10 @@ MUTANTS = (
         "exposure_ignores_unknown",
         f"{CORE}/book.py",
         "        return (order for order in self.orders.values() if not order.status.is_terminal)\n",
-        "        return (\n            o for o in self.orders.values() if not o.status.is_terminal and o.status is not OrdStatus.UNKNOWN\n        )\n",
+        "        return (\n"
+        "            o for o in self.orders.values() if not o.status.is_terminal and o.status is not "
+        "OrdStatus.UNKNOWN\n"
+        "        )\n",
         "an order without an answer counts as none, and may be ordered again",
     ),
     Mutant(
@@ -262,7 +266,9 @@ MUTANTS = (
     Mutant(
         "recorded_after_believed",
         f"{SHELL}/bookkeeper.py",
-        "        for effect in effects:\n            if isinstance(effect, Record) and not await self._commit(effect):\n                return\n",
+        "        for effect in effects:\n"
+        "            if isinstance(effect, Record) and not await self._commit(effect):\n"
+        "                return\n",
         "        self.book = book\n        for effect in effects:\n"
         "            if isinstance(effect, Record) and not await self._commit(effect):\n                pass\n",
         "what the warehouse refuses is believed and acted upon",
@@ -427,7 +433,8 @@ MUTANTS = (
         "        return content_hash([self.account, str(self.batch_id), symbol, leg, self.generation])[:ID_LENGTH]\n",
         "        from itertools import count\n"
         "        globals().setdefault('N', count())\n"
-        "        return content_hash([self.account, str(self.batch_id), symbol, leg, next(globals()['N'])])[:ID_LENGTH]\n",
+        "        return content_hash([self.account, str(self.batch_id), symbol, leg, "
+        "next(globals()['N'])])[:ID_LENGTH]\n",
         "a plan made twice is sent twice",
     ),
     Mutant(
@@ -470,7 +477,8 @@ MUTANTS = (
     Mutant(
         "fill_replay_recorded",
         f"{MEMORY}/events.py",
-        '    if any((given["broker"], fill["exec_id"]) in tx.tables.fill_ids for fill in fills):\n        return None\n',
+        '    if any((given["broker"], fill["exec_id"]) in tx.tables.fill_ids for fill in fills):\n'
+        "        return None\n",
         "",
         "an execution that is stored already stops the daemon",
         tests=AGREEMENT,

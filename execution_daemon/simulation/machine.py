@@ -43,6 +43,7 @@ class Machine:
         self.started = 0
         self.started_at = 0.0
         self.dies_at_point: tuple[FailPoint, int] | None = None
+        self.on_point: tuple[FailPoint, Callable[[], None]] | None = None
         self.process: Process | None = None
         self.daemon: Daemon | None = None
         self.gateway: MemoryGateway | None = None
@@ -108,6 +109,9 @@ class Machine:
 
     def _reached(self, point: FailPoint) -> None:
         """Die here if it was planned; what follows until the next wait touches nothing outside."""
+        if self.on_point is not None and self.on_point[0] is point:
+            action, self.on_point = self.on_point[1], None
+            action()
         if self.dies_at_point is None or self.dies_at_point[0] is not point:
             return
         self.dies_at_point = (point, self.dies_at_point[1] - 1)

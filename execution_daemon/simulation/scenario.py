@@ -42,6 +42,7 @@ class Kind(StrEnum):
     CUT = "cut"
     LOST_COMMIT = "lost_commit"
     KILL = "kill"
+    KILL_AT_POINT = "kill_at_point"
     OUTAGE = "outage"
     DISCONNECT = "disconnect"
     CLOCK_JUMP = "clock_jump"
@@ -226,6 +227,7 @@ _MAKERS = {
     Kind.CUT: _lasting,
     Kind.LOST_COMMIT: _lasting,
     Kind.KILL: _kill,
+    Kind.KILL_AT_POINT: _kill,
     Kind.OUTAGE: _lasting,
     Kind.DISCONNECT: _lasting,
     Kind.CLOCK_JUMP: _clock_jump,

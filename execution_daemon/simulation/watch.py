@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -83,6 +83,7 @@ class Watch:
         self._broken: frozenset[str] = frozenset()
         self._ended: dict[str, float] = {}
         self._read: list[UUID] = []
+        self._looked: dict[tuple[str, str], float] = {}
         database.observers.append(self.committed)
 
     def fail(self, invariant: str, reason: str) -> None:
@@ -269,6 +270,15 @@ class Watch:
         for one in breaks:
             self.coverage[f"break {one['kind']}"] += 1
 
+    def answered(self, silence_seconds: float) -> None:
+        """No committed order may be without news of its fate for so long, while nothing is wrong."""
+        since = self._clock.wall() - timedelta(seconds=silence_seconds)
+        last = {row["client_order_id"]: row["recorded_at"] for row in self._database.tables.events}
+        for row in self._database.tables.orders:
+            if row["ord_status"] in {"pending_new", "unknown"} and last[row["client_order_id"]] < since:
+                name = f"{row['client_order_id'][:8]} in {row['symbol']}"
+                self.fail("an order is answered in time", f"{name} is {row['ord_status']} for {silence_seconds} s")
+
     # -- requests -----------------------------------------------------------------------------------------------------
 
     def sending(self, process: Process, order: BrokerOrder, believed: datetime | None) -> None:
@@ -305,12 +315,26 @@ class Watch:
 
     def _may_leave(self, process: Process, order: BrokerOrder, row: Row) -> None:
         name = f"{order.client_order_id[:8]} in {order.symbol} from {process.name}"
-        self._not_since(self._killed_since(row["symbol"], row["strategies"]), "no new send after a kill commit", name)
+        self._not_killed(process, order, row, name)
         blocked = [self._blocked[s] for s in (row["symbol"], "*") if s in self._blocked]
         self._not_since(min(blocked, default=None), "nothing is sent in a blocked symbol", name)
         self._not_since(self._ended.get(order.client_order_id), "nothing is sent after its end", name)
         deposed = [at for (holder, _epoch), at in self._deposed.items() if holder == process.name]
         self._not_since(max(deposed, default=None), "only the leader sends", name)
+
+    def _not_killed(self, process: Process, order: BrokerOrder, row: Row, name: str) -> None:
+        """A switch that was engaged before the daemon's last look stops the order; after it, only what is leaving now."""
+        killed = self._killed_since(row["symbol"], row["strategies"])
+        if killed is None:
+            return
+        looked = self._looked.get((process.name, order.client_order_id))
+        is_late = self._clock.seconds - killed > GRACE_SECONDS
+        if looked is None or looked >= killed or is_late:
+            facts = f"{name}, killed at {killed:.3f} s, last looked at {looked}"
+            self.fail("no new send after a kill commit", facts)
+
+    def _look(self, given: Given, _rows: list[Row]) -> None:
+        self._looked[given["holder"], given["client_order_id"]] = self._clock.seconds
 
     def _not_since(self, since: float | None, invariant: str, name: str) -> None:
         if since is not None and self._clock.seconds - since > GRACE_SECONDS:
@@ -333,6 +357,7 @@ _CHECKS: dict[str, Callable[[Watch, Given, list[Row]], None]] = {
     "decide_batch": Watch._batch_decided,
     "submit_intents": Watch._intents,
     "record_event": Watch._event,
+    "is_order_killed": Watch._look,
     "record_reconciliation": Watch._reconciled,
     "block_symbol": Watch._note_blocks,
     "unblock_symbol": Watch._note_blocks,

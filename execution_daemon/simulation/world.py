@@ -52,6 +52,7 @@ RESTART_SECONDS = 0.5
 READY_SECONDS = 5.0
 LEASE_SECONDS = 3.0
 CLEAR_SECONDS = 15.0
+SILENCE_SECONDS = 6.0
 QUIET = timedelta(seconds=4)
 KEEPS_SESSION_SECONDS = 4.0  # a machine that lost its power: the server notices later
 
@@ -117,6 +118,7 @@ class World:
         self.prices = dict(scenario.prices)
         self.is_healed = False
         self.tampered: set[str] = set()
+        self.quiet_from = 0.0
         self.operator = MemoryStatements(
             self.database, self.database.connect("operator"), Process("operator"), ServerFaults(random.Random(0))
         )
@@ -191,6 +193,14 @@ class World:
     async def _until(self, at: float) -> None:
         while self.loop.time() < at and self.watch.violation is None:
             await asyncio.sleep(min(1.0, at - self.loop.time()))
+            self._answered()
+
+    def _answered(self) -> None:
+        """Hold the daemon to its answers while nothing has been wrong for a while."""
+        leader, now = self._leader(), self.loop.time()
+        is_quiet = self.quiet_from <= now and leader.is_ready and now - leader.started_at > SILENCE_SECONDS + 2
+        if is_quiet and not self.scenario.slow and Fault.REFUSED_READ not in self.scenario.rates:
+            self.watch.answered(SILENCE_SECONDS)
 
     async def _session(self, number: int) -> None:
         session, start = self.sessions[number], number * SESSION_SECONDS
@@ -217,6 +227,9 @@ class World:
         if self.is_healed or self.watch.violation is not None:
             return
         self.trace.add(f"{self.clock.seconds:.6f} {event}")
+        if event.kind is not Kind.BATCH:
+            lasts = max(event.seconds * 2, SILENCE_SECONDS)
+            self.quiet_from = max(self.quiet_from, self.loop.time() + lasts)
         self.watch.coverage[f"{event.kind} {event.what}".strip()] += 1
         _HAPPENINGS[event.kind](self, event)
 
@@ -284,6 +297,10 @@ class World:
         scope, _, key = event.what.partition(" ")
         self._switch(scope, key, True)
         self._later(event.seconds, lambda: self._switch(scope, key, False))
+
+    def _kill_at_point(self, event: Event) -> None:
+        """The button is pressed just when an order is about to leave."""
+        self._leader().on_point = (FailPoint.INTENT_COMMITTED, lambda: self._kill(event))
 
     def _switch(self, scope: str, key: str, engaged: bool) -> None:
         fields = {"scope": scope, "key": key, "engaged": engaged, "reason": "a scenario", "actor": "operator"}
@@ -512,6 +529,7 @@ _HAPPENINGS = {
     Kind.CUT: World._cut,
     Kind.LOST_COMMIT: World._lost_commit,
     Kind.KILL: World._kill,
+    Kind.KILL_AT_POINT: World._kill_at_point,
     Kind.OUTAGE: World._outage,
     Kind.DISCONNECT: World._disconnect,
     Kind.CLOCK_JUMP: World._clock_jump,

@@ -41,7 +41,7 @@ def append(settings, count, kind="test"):
 @asynccontextmanager
 async def listening(address, headers, after=None):
     query = "" if after is None else f"?after={after}"
-    async with ws_connect(address + query, additional_headers=headers) as listener:
+    async with ws_connect(address + query, additional_headers=headers, max_queue=None) as listener:
         yield listener
 
 
@@ -107,7 +107,7 @@ async def test_who_takes_nothing_is_dropped(address, settings, reader, monkeypat
     sock = socket.create_connection(("127.0.0.1", int(address.split(":")[2].split("/")[0])))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     async with ws_connect(
-        address + "?after=0", additional_headers=reader, sock=sock, max_queue=1, compression=None
+        address + "?after=0", additional_headers=reader, sock=sock, max_queue=1, compression=None, close_timeout=0.1
     ) as listener:
         await asyncio.sleep(2)
         with pytest.raises(ConnectionClosed):

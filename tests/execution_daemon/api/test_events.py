@@ -22,7 +22,8 @@ from execution_daemon.api import events, feed
 async def address(app, free_port):
     """The app on a real socket: a WebSocket has no other transport."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off"))
+    pings = {"ws_ping_interval": 1, "ws_ping_timeout": 1}
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off", **pings))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

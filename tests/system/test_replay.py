@@ -115,6 +115,7 @@ def test_pnl_of_the_mart_is_cash_plus_positions_at_close(shop: Shop) -> None:
 def test_targets_are_traded_only_after_their_session(shop: Shop) -> None:
     """Look-ahead at the last step: an order before the next open of its target's session."""
     assert shop.read(
-        "select count(*) from trading.orders o join signals.target_batches using (batch_id)"
-        " where o.created_at <= as_of_session + interval '1 day' or o.created_at not between valid_from and valid_until"
+        "select count(*) from trading.orders o join signals.target_batches b using (batch_id)"
+        " where o.created_at <= b.as_of_session + interval '1 day'"
+        " or o.created_at not between b.valid_from and b.valid_until"
     ) == [(0,)]

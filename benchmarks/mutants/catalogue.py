@@ -107,6 +107,7 @@ MUTANTS = (
         "        if cause is not None and cause.code != BlockCode.SEND_UNPROVEN:\n",
         "        if False:\n",
         "an order leaves in a symbol that a break has halted",
+        tests=("tests/execution_daemon/simulation/test_last_look.py",),
     ),
     Mutant(
         "absent_never_resent",
@@ -264,15 +265,18 @@ MUTANTS = (
         "a symbol stays blocked although every order in it has its answer",
     ),
     Mutant(
-        "recorded_after_believed",
+        "acted_before_recorded",
         f"{SHELL}/bookkeeper.py",
         "        for effect in effects:\n"
-        "            if isinstance(effect, Record) and not await self._commit(effect):\n"
-        "                return\n",
-        "        self.book = book\n        for effect in effects:\n"
-        "            if isinstance(effect, Record) and not await self._commit(effect):\n                pass\n",
-        "what the warehouse refuses is believed and acted upon",
-        tests=("tests/execution_daemon/shell/test_faults.py", "tests/execution_daemon/shell/test_daemon.py"),
+        "            if isinstance(effect, Record) and not await self._commit(effect):\n",
+        "        for effect in effects:\n"
+        "            if not isinstance(effect, Block | Unblock):\n"
+        "                self.book = book\n"
+        "                await self._carry_out(effect)\n"
+        "        await asyncio.sleep(0.05)\n"
+        "        for effect in effects:\n"
+        "            if isinstance(effect, Record) and not await self._commit(effect):\n",
+        "what is not durable yet is acted upon",
     ),
     Mutant(
         "held_released_too_early",
@@ -339,11 +343,11 @@ MUTANTS = (
         "dividends, fees and transfers are missing from cash",
     ),
     Mutant(
-        "adjustments_twice",
-        f"{SHELL}/reconciler.py",
-        "            if entry.at > opened_at and entry.adjustment_id not in known:\n",
-        "            if entry.at > opened_at:\n",
-        "every dividend is booked at each look",
+        "adjustment_cash_not_moved",
+        f"{MEMORY}/events.py",
+        '    if row["cash_change"] and cash is not None:\n',
+        "    if False:\n",
+        "a dividend is known and its cash is not",
     ),
     Mutant(
         "trades_before_reconciled",
@@ -436,6 +440,7 @@ MUTANTS = (
         "        return content_hash([self.account, str(self.batch_id), symbol, leg, "
         "next(globals()['N'])])[:ID_LENGTH]\n",
         "a plan made twice is sent twice",
+        tests=("tests/bifrost_core/trading/test_planner.py",),
     ),
     Mutant(
         "legs_share_an_id",

@@ -27,6 +27,7 @@ from execution_daemon.shell.inbox import Inbox
 log = logging.getLogger("bifrost.daemon.sender")
 SENDERS, LOOKERS, CANCELERS = 8, 4, 4
 SETTLE_SECONDS = 1.0  # a request whose answer did not come may still be on its way to the broker: absent is asked twice
+FRESH_SECONDS, LOOKS_MAX = 0.2, 3  # an older answer to whether an order may leave is asked for again
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # the last one for ever after
 
 
@@ -97,7 +98,7 @@ class Sender:
             return  # a report overtook the resend: there is nothing to ask for any more
         self.keeper.reached(FailPoint.INTENT_COMMITTED)
         await self._wait_for_capacity()  # before the last look at what stands against it
-        if objection := await self._objection(order):
+        if objection := await self._last_look(order):
             event = OrderEvent(ExecType.CANCELED, self.keeper.clock.now(), text=f"not sent: {objection}")
         else:
             self.keeper.reached(FailPoint.BEFORE_SEND)
@@ -108,6 +109,16 @@ class Sender:
     async def _hear(self, reported: Reported) -> None:
         """The order may have ended and been let go of in the meantime: it is read again then."""
         await self.keeper.hear(reported)
+
+    async def _last_look(self, order: Order) -> str:
+        """The objection as it stands now: asked again where the process was stopped before it heard the answer."""
+        loop, objection = asyncio.get_running_loop(), ""
+        for _ in range(LOOKS_MAX):
+            asked = loop.time()
+            objection = await self._objection(order)
+            if objection or loop.time() - asked < FRESH_SECONDS:
+                break
+        return objection
 
     async def _objection(self, order: Order) -> str:
         """Why an order that was committed must not leave any more; empty if it may."""

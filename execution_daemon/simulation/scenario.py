@@ -39,6 +39,7 @@ class Kind(StrEnum):
     CRASH_AT_POINT = "crash_at_point"
     MACHINE_LOST = "machine_lost"
     STOP = "stop"
+    STOP_AT_POINT = "stop_at_point"
     CUT = "cut"
     LOST_COMMIT = "lost_commit"
     KILL = "kill"
@@ -191,7 +192,7 @@ def _crash_at_point(source: random.Random, kind: Kind, at: float, _symbols: tupl
 
 
 def _lasting(source: random.Random, kind: Kind, at: float, _symbols: tuple[str, ...]) -> Event:
-    return Event(at, kind, "", source.randint(0, 1), source.choice((0.3, 1.0, 3.0, 6.0)))
+    return Event(at, kind, "", source.randrange(3), source.choice((0.3, 1.0, 3.0, 6.0)))
 
 
 def _kill(source: random.Random, kind: Kind, at: float, symbols: tuple[str, ...]) -> Event:
@@ -204,7 +205,7 @@ def _kill(source: random.Random, kind: Kind, at: float, symbols: tuple[str, ...]
             ("strategy", source.choice(STRATEGIES)),
         )
     )
-    return Event(at, kind, f"{scope} {key}", 0, source.choice((0.5, 2.0, 5.0, 10.0)))
+    return Event(at, kind, f"{scope} {key}", source.randrange(3), source.choice((0.5, 2.0, 5.0, 10.0)))
 
 
 def _clock_jump(source: random.Random, kind: Kind, at: float, _symbols: tuple[str, ...]) -> Event:
@@ -224,6 +225,7 @@ _MAKERS = {
     Kind.CRASH_AT_POINT: _crash_at_point,
     Kind.MACHINE_LOST: _lasting,
     Kind.STOP: _lasting,
+    Kind.STOP_AT_POINT: _lasting,
     Kind.CUT: _lasting,
     Kind.LOST_COMMIT: _lasting,
     Kind.KILL: _kill,

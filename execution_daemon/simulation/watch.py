@@ -80,6 +80,7 @@ class Watch:
         self._deposed: dict[tuple[str, int], float] = {}
         self._led: tuple[str, int] | None = None
         self._blocked: dict[str, float] = {}
+        self._agreed: set[str] = set()
         self._broken: frozenset[str] = frozenset()
         self._ended: dict[str, float] = {}
         self._read: list[UUID] = []
@@ -187,6 +188,10 @@ class Watch:
         self.require(since is None, "no intent after a kill commit", f"order {name}, killed since {since}")
         poison = self.poisoned.get(order["batch_id"])
         self.require(poison is None, "a poisoned batch is never traded", f"order {name} of a batch with {poison}")
+        decided = (self._database.tables.batch_intake.get(order["batch_id"]) or {}).get("status")
+        self.require(
+            decided == "accepted", "only an accepted batch is traded", f"order {name} of one that is {decided}"
+        )
         self.require(
             order["symbol"] not in self._broken and "*" not in self._broken,
             "a break halts its symbol",
@@ -238,9 +243,22 @@ class Watch:
         if status in ENDED:
             self._ended.setdefault(key, self._clock.seconds)
             self._ended_truly(key, status)
+        if event["kind"] == "canceled":
+            self._let_go(key)
         if event["kind"] == "absent" or "never reached" in event["text"]:
             self._truly_absent(key)
         self._note_blocks()
+
+    def _let_go(self, key: str) -> None:
+        """A held order whose time has come is sent, unless something stands against it."""
+        tables = self._database.tables
+        row = tables.orders.get(key) or {}
+        first = tables.orders.get(row["after_id"])
+        history = [event["ord_status"] for event in tables.events if event["client_order_id"] == key]
+        if first is None or row["release"] != "filled" or first["ord_status"] != "filled" or history[-2:-1] != ["held"]:
+            return
+        if self._killed_since(row["symbol"], row["strategies"]) is None and row["valid_until"] > self._clock.market():
+            self.fail("a held order is released", f"{key[:8]} was let go of, though the first is filled")
 
     def _ended_truly(self, key: str, status: str) -> None:
         theirs = self._broker.ledger.orders.get(key)
@@ -266,6 +284,8 @@ class Watch:
 
     def _reconciled(self, given: Given, _rows: list[Row]) -> None:
         breaks = json.loads(given["breaks"])
+        if not breaks:
+            self._agreed.add(given["holder"])
         self._broken = frozenset(one["symbol"] for one in breaks)
         for one in breaks:
             self.coverage[f"break {one['kind']}"] += 1
@@ -292,10 +312,26 @@ class Watch:
             return
         self._as_intended(order, row)
         self._may_leave(process, order, row)
+        self._waited(order, row)
+        agreed = process.name in self._agreed
+        self.require(agreed, "nothing is traded before the books agree", f"{key[:8]} from {process.name}")
         ends = row["valid_until"]
         is_long_ago = self._clock.seconds - self._clock.skipped_at > GRACE_SECONDS
         is_over = is_long_ago and believed is not None and ends is not None and ends <= believed
         self.require(not is_over, "nothing is sent after its target's end", f"{key[:8]}: {ends}, it is {believed}")
+
+    def _waited(self, order: BrokerOrder, row: Row) -> None:
+        """A held order leaves once the one it waits for has done its part."""
+        first = self._database.tables.orders.get(row["after_id"])
+        if first is None:
+            return
+        has = {
+            "filled": first["ord_status"] == "filled",
+            "ended": first["ord_status"] in ENDED,
+            "executed": order.qty <= first["cum_qty"],
+        }
+        fact = f"{order.client_order_id[:8]} after one that is {first['ord_status']}"
+        self.require(has[row["release"]], "a held order waits for the other", fact)
 
     def _as_intended(self, order: BrokerOrder, row: Row) -> None:
         qty = row["released_qty"] or row["order_qty"]
@@ -323,7 +359,7 @@ class Watch:
         self._not_since(max(deposed, default=None), "only the leader sends", name)
 
     def _not_killed(self, process: Process, order: BrokerOrder, row: Row, name: str) -> None:
-        """A switch that was engaged before the daemon's last look stops the order; after it, only what is leaving now."""
+        """A switch engaged before the daemon's last look stops the order; after it, only what leaves at once goes."""
         killed = self._killed_since(row["symbol"], row["strategies"])
         if killed is None:
             return

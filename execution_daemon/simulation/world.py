@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -234,7 +235,7 @@ class World:
         _HAPPENINGS[event.kind](self, event)
 
     def _later(self, seconds: float, action: Any) -> None:
-        self.loop.call_later(seconds, action)
+        self.loop.call_later(seconds, action, context=Context())  # no process's own: it happens to them
 
     def _leader(self) -> Machine:
         return next((m for m in self.machines if m.is_ready), self.machines[0])
@@ -282,9 +283,17 @@ class World:
         self._later(event.seconds, lambda: self._restart(machine))
 
     def _stop(self, event: Event) -> None:
+        self._stopped(self._leader(), event.seconds * 2)
+
+    def _stop_at_point(self, event: Event) -> None:
+        """The process stops just there."""
         machine = self._leader()
+        machine.on_point = (_BEFORE_SENDING[event.number % 3], lambda: self._stopped(machine, event.seconds * 2))
+
+    def _stopped(self, machine: Machine, seconds: float) -> None:
         machine.stop()
-        self._later(event.seconds * 2, machine.go_on)
+        self._later(seconds, machine.go_on)
+        self.quiet_from = max(self.quiet_from, self.loop.time() + seconds + SILENCE_SECONDS)
 
     def _cut(self, _event: Event) -> None:
         self._leader().cut()
@@ -299,8 +308,8 @@ class World:
         self._later(event.seconds, lambda: self._switch(scope, key, False))
 
     def _kill_at_point(self, event: Event) -> None:
-        """The button is pressed just when an order is about to leave."""
-        self._leader().on_point = (FailPoint.INTENT_COMMITTED, lambda: self._kill(event))
+        """The button is pressed just when a batch is planned, or committed, or an order is about to leave."""
+        self._leader().on_point = (_BEFORE_SENDING[event.number % 3], lambda: self._kill(event))
 
     def _switch(self, scope: str, key: str, engaged: bool) -> None:
         fields = {"scope": scope, "key": key, "engaged": engaged, "reason": "a scenario", "actor": "operator"}
@@ -434,7 +443,7 @@ class World:
         for row in [row for row in self.database.tables.kill_switches if row["engaged"]]:
             self._switch(row["scope"], row["key"], False)
         for machine in self.machines:
-            machine.skew, machine.dies_at_point = timedelta(), None
+            machine.skew, machine.dies_at_point, machine.on_point = timedelta(), None, None
             if machine.process is not None:
                 machine.process.dies_at = None
             machine.go_on()
@@ -520,12 +529,14 @@ def _leaves(error: BaseException | None) -> list[BaseException]:
     return [error] if error is not None else []
 
 
+_BEFORE_SENDING = (FailPoint.INTENT_COMMITTED, FailPoint.BEFORE_INTENT, FailPoint.BATCH_ACCEPTED)
 _HAPPENINGS = {
     Kind.BATCH: World._batch,
     Kind.CRASH: World._crash,
     Kind.CRASH_AT_POINT: World._crash_at_point,
     Kind.MACHINE_LOST: World._machine_lost,
     Kind.STOP: World._stop,
+    Kind.STOP_AT_POINT: World._stop_at_point,
     Kind.CUT: World._cut,
     Kind.LOST_COMMIT: World._lost_commit,
     Kind.KILL: World._kill,

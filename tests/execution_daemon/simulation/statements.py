@@ -211,5 +211,5 @@ class Statements:
             "risk_recent": {"now": self.at, "since": self.at - timedelta(hours=1)},
             "volume_profile": {"symbol": "AAPL", "session": SESSION, "slices": 4},
         }
-        name = self.random.choice((*READS, *special))
+        name = self.random.choice((*READS, *special, "is_order_killed", "is_order_killed", "is_order_killed"))
         return name, special.get(name, {})

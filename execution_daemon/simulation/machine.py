@@ -19,6 +19,7 @@ from execution_daemon.simulation.warehouse.database import Database
 from execution_daemon.simulation.warehouse.gateway import MemoryGateway, ServerFaults
 from execution_daemon.simulation.wire import Network, Wire
 
+GRACE_SECONDS = 0.25  # between the last look and the request's leaving: what nobody can close
 Ended = Callable[["Machine", "BaseException | None"], None]
 
 
@@ -68,9 +69,10 @@ class Machine:
         return self._clock.market() + self.skew
 
     def _sending_as_of(self, process: Process, order: BrokerOrder) -> None:
-        """Tell that an order leaves, with the market time that the daemon believes in."""
-        told = self.wire.told_time if self.wire is not None else None
-        self._sending(process, order, self.now() if self._settings.clock == "system" else told)
+        """Tell that an order leaves, and the market time that the daemon knew when it last looked at it."""
+        told = self.wire.told_before(self._clock.seconds - GRACE_SECONDS) if self.wire is not None else None
+        known = self.now() - timedelta(seconds=GRACE_SECONDS)
+        self._sending(process, order, known if self._settings.clock == "system" else told)
 
     def start(self, dies_at: int | None = None) -> None:
         """A new daemon; it dies at that many steps."""

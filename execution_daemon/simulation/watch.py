@@ -20,6 +20,7 @@ from execution_daemon.brokers.port import BrokerOrder
 from execution_daemon.brokers.simulated import SimulatedBroker
 from execution_daemon.simulation.clock import WorldClock
 from execution_daemon.simulation.loop import Process
+from execution_daemon.simulation.machine import GRACE_SECONDS
 from execution_daemon.simulation.warehouse.database import Database, Given, Session
 from execution_daemon.simulation.warehouse.gateway import WRITES
 from execution_daemon.simulation.warehouse.intents import ENDED
@@ -27,7 +28,6 @@ from execution_daemon.simulation.warehouse.tables import Row
 from execution_daemon.simulation.wire import Network
 
 ZERO = Decimal(0)
-GRACE_SECONDS = 0.25  # between the last look and the request's leaving: what nobody can close
 LEASELESS = frozenset({"acquire_lease", "renew_lease", "release_lease", "set_kill_switch", "beat"})
 
 

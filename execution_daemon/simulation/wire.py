@@ -61,7 +61,7 @@ class Wire:
         self._network = network
         self._process = process
         self._sending = sending
-        self.told_time: datetime | None = None
+        self._told: list[tuple[float, datetime]] = []
 
     @property
     def name(self) -> str:
@@ -136,9 +136,14 @@ class Wire:
         return await self._call(self._broker.account)
 
     async def market_time(self) -> datetime:
-        """Ask for it; the answer is kept in `told_time`."""
-        self.told_time = await self._call(self._broker.market_time)
-        return self.told_time
+        """Ask for it; `told_before` remembers the answers."""
+        told = await self._call(self._broker.market_time)
+        self._told.append((asyncio.get_running_loop().time(), told))
+        return told
+
+    def told_before(self, seconds: float) -> datetime | None:
+        """The last market time that was told by then."""
+        return next((told for at, told in reversed(self._told) if at <= seconds), None)
 
     async def last_trade(self, symbols: Iterable[str]) -> Mapping[str, LastTrade]:
         """Ask for them."""

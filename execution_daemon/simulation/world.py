@@ -399,7 +399,8 @@ class World:
 
     def _is_stored(self, fill: ExecutionReport) -> bool:
         row = self.database.tables.fill_ids.get((self.broker.name, fill.exec_id))
-        return row is not None and fill.exec_id in self.broker.ledger.standing()
+        is_recent = fill.at > self.clock.market() - timedelta(hours=12)  # what is older is not compared again
+        return row is not None and is_recent and fill.exec_id in self.broker.ledger.standing()
 
     def _shift(self, number: int, by: Decimal) -> None:
         fills = self.broker.ledger.fills

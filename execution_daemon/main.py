@@ -79,7 +79,14 @@ async def serve_with(settings: Settings, broker: Broker, listener: socket.socket
     daemon = Daemon(settings, broker, reached)
     app = create_app(daemon, settings)
     server = _Server(
-        uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app,
+            ws="execution_daemon.api.sockets:FeedSocket",
+            log_level="warning",
+            lifespan="off",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
     )
     try:
         async with asyncio.TaskGroup() as group:

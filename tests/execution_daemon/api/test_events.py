@@ -19,17 +19,23 @@ from execution_daemon.api import events, feed
 
 
 @pytest.fixture
-async def address(app, free_port):
-    """The app on a real socket: a WebSocket has no other transport."""
-    port = free_port()
-    pings = {"ws_ping_interval": 1, "ws_ping_timeout": 1}
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off", **pings))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
+async def served(app, free_port):
+    """The app on a real socket, served as the daemon serves it: a WebSocket has no other transport."""
+    pings = {"ws_ping_interval": 1, "ws_ping_timeout": 1, "timeout_graceful_shutdown": 2}
+    ws = "execution_daemon.api.sockets:FeedSocket"
+    config = uvicorn.Config(app, port=free_port(), ws=ws, log_level="warning", lifespan="off", **pings)
+    one = uvicorn.Server(config)
+    serving = asyncio.create_task(one.serve())
+    while not one.started:
         await asyncio.sleep(0.01)
-    yield f"ws://127.0.0.1:{port}/events"
-    server.should_exit = True
+    yield one
+    one.should_exit = True
     await serving
+
+
+@pytest.fixture
+def address(served):
+    return f"ws://127.0.0.1:{served.config.port}/events"
 
 
 def append(settings, count, kind="test"):
@@ -98,21 +104,49 @@ async def test_silence_has_a_heartbeat(address, settings, reader, monkeypatch):
     assert {one["kind"] for one in beats} == {"heartbeat"}
 
 
-async def test_who_takes_nothing_is_dropped(address, settings, reader, monkeypatch):
-    """One stopped browser would keep its pages in the memory of the process that trades, for ever."""
+async def frozen(served, headers):
+    """A peer that asks for everything and then takes nothing, as a stopped process does."""
+    peer = socket.socket()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(peer, ("127.0.0.1", served.config.port))
+    lines = [
+        "GET /events?after=0 HTTP/1.1",
+        "Host: daemon",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {'A' * 22}==",
+        f"Authorization: {headers['Authorization']}",
+    ]
+    await loop.sock_sendall(peer, ("\r\n".join(lines) + "\r\n\r\n").encode())
+    return peer
+
+
+async def until(done, seconds=15.0):
+    async with asyncio.timeout(seconds):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("size", "count"), [(200_000, 100), (4_000, 60)])
+async def test_who_takes_nothing_is_cut_off_by_the_server(app, served, settings, reader, monkeypatch, size, count):
+    """Stopped browsers would pile up in the process that trades: they never close, so the server has to.
+
+    The large backlog blocks a send; the small one fits the buffers, and only a ping tells that nobody is there.
+    """
     monkeypatch.setattr(events, "SEND_SECONDS", 0.3)
     with connect(settings, Role.OWNER) as connection:
-        payload = "jsonb_build_object('x', repeat('y', 200000))"
-        big = f"select audit.append('big', {payload}, now()) from generate_series(1, 100)"
-        connection.execute(big)
-    sock = socket.create_connection(("127.0.0.1", int(address.split(":")[2].split("/")[0])))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    async with ws_connect(
-        address + "?after=0", additional_headers=reader, sock=sock, max_queue=1, compression=None, close_timeout=0.1
-    ) as listener:
-        await asyncio.sleep(2)
-        with pytest.raises(ConnectionClosed):
-            await take(listener, 200)
+        payload = f"jsonb_build_object('x', repeat('y', {size}))"
+        connection.execute(f"select audit.append('big', {payload}, now()) from generate_series(1, {count})")
+    peers = [await frozen(served, reader) for _ in range(3)]
+    feed_of = app.state.context.feed
+    await until(lambda: feed_of._listeners == 3)
+    await until(lambda: not served.server_state.connections)
+    await until(lambda: feed_of._listeners == 0)
+    for peer in peers:  # they held on until now
+        peer.close()
 
 
 async def test_no_more_than_so_many_listen(address, reader, monkeypatch):

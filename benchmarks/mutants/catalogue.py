@@ -512,4 +512,48 @@ MUTANTS = (
         "a fill does not move cash",
         tests=AGREEMENT,
     ),
+    # -- defects that the simulation has found, planted again ----------------------------------------------------------
+    Mutant(
+        "bust_is_a_break",
+        f"{CORE}/reconcile.py",
+        "        standing.pop(report.exec_ref_id, None)\n",
+        "",
+        "an execution that was taken back is missing for ever",
+    ),
+    Mutant(
+        "correction_busted_before_heard",
+        f"{TRADING}/orders.py",
+        "        return False  # what it put in place",
+        "        return True  # what it put in place",
+        "a correction that was busted before it was heard leaves what it replaced",
+    ),
+    Mutant(
+        "filled_and_taken_back_works_on",
+        f"{CORE}/reports.py",
+        "    return state.status is BrokerStatus.FILLED and state.cum_qty < state.qty\n",
+        "    return False\n",
+        "an order whose executions were busted before they were heard never ends",
+    ),
+    Mutant(
+        "absence_on_an_old_clock",
+        f"{SHELL}/sender.py",
+        "                    await self.keeper.clock.read()  # what is decided on an absence depends on the time\n",
+        "",
+        "an order is sent again after its target's end, on a time that is seconds old",
+    ),
+    Mutant(
+        "balance_of_a_moving_ledger",
+        f"{SHELL}/daemon.py",
+        "        if await self.broker.adjustments(at):\n",
+        "        if False:\n",
+        "what is booked while the account is opened counts twice, or never",
+    ),
+    Mutant(
+        "stopped_after_the_last_look",
+        f"{SHELL}/sender.py",
+        "            if objection or loop.time() - asked < FRESH_SECONDS:\n",
+        "            if True:\n",
+        "a process that was stopped before it heard the answer acts on one of long ago",
+        tests=("tests/execution_daemon/simulation/test_last_look.py",),
+    ),
 )

@@ -13,13 +13,12 @@ SESSIONS_MAX = 8
 
 
 class WorldClock:
-    """`wall` runs with the loop; `market` also skips, last at `skipped_at` virtual seconds. Both UTC."""
+    """`wall` runs with the loop; `market` also skips. Both UTC."""
 
     def __init__(self, loop: VirtualLoop, start: datetime) -> None:
         self._loop = loop
         self._start = start
-        self._skipped = timedelta()
-        self.skipped_at = 0.0
+        self._skips: list[tuple[float, timedelta]] = [(0.0, timedelta())]
 
     @property
     def seconds(self) -> float:
@@ -32,12 +31,17 @@ class WorldClock:
 
     def market(self) -> datetime:
         """Market time."""
-        return self.wall() + self._skipped
+        return self.wall() + self._skips[-1][1]
+
+    def market_at(self, seconds: float) -> datetime:
+        """Market time as it was at these virtual seconds."""
+        skipped = next((by for at, by in reversed(self._skips) if at <= seconds), timedelta())
+        return self._start + timedelta(seconds=seconds) + skipped
 
     def skip_to(self, at: datetime) -> None:
         """Let market time be `at`; it never goes back."""
-        self._skipped += max(at - self.market(), timedelta())
-        self.skipped_at = self._loop.time()
+        skipped = self._skips[-1][1] + max(at - self.market(), timedelta())
+        self._skips.append((self._loop.time(), skipped))
 
 
 def sessions() -> tuple[Session, ...]:

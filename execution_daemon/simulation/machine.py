@@ -70,8 +70,9 @@ class Machine:
 
     def _sending_as_of(self, process: Process, order: BrokerOrder) -> None:
         """Tell that an order leaves, and the market time that the daemon knew when it last looked at it."""
-        told = self.wire.told_before(self._clock.seconds - GRACE_SECONDS) if self.wire is not None else None
-        known = self.now() - timedelta(seconds=GRACE_SECONDS)
+        looked = self._clock.seconds - GRACE_SECONDS
+        told = self.wire.told_before(looked) if self.wire is not None else None
+        known = self._clock.market_at(looked) + self.skew
         self._sending(process, order, known if self._settings.clock == "system" else told)
 
     def start(self, dies_at: int | None = None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 from execution_daemon.brokers.simulated import Fault
 from execution_daemon.shell.failpoints import FailPoint
@@ -49,6 +50,7 @@ class Kind(StrEnum):
     CLOCK_JUMP = "clock_jump"
     TAMPER = "tamper"
     LEDGER = "ledger"
+    COMMAND = "command"
 
 
 class Tamper(StrEnum):
@@ -68,6 +70,19 @@ class Entry(StrEnum):
     TRANSFER = "transfer"
     BUST = "bust"
     CORRECTION = "correction"
+
+
+class Command(StrEnum):
+    """What a person has the daemon do."""
+
+    BRACKET = "bracket"
+    THEN = "then"
+    LIMIT = "limit"
+    SLICED = "sliced"
+    CANCEL = "cancel"
+    AMEND = "amend"
+    CANCEL_ALL = "cancel_all"
+    FLATTEN = "flatten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,7 @@ class Scenario:
     limits: Mapping[str, Decimal]
     machines: int
     is_system_clock: bool
+    execution: Literal["market", "twap", "is"]
     is_shuffled: bool
     volume_cap: Decimal | None
     to_borrow: Decimal
@@ -121,6 +137,7 @@ def draw(seed: int) -> Scenario:
         limits=_limits(source),
         machines=source.choice((1, 1, 2)),
         is_system_clock=source.random() < 0.3,
+        execution=_execution(source),
         is_shuffled=source.random() < 0.5,
         volume_cap=Decimal(source.choice((50, 200, 1000))) if source.random() < 0.5 else None,
         to_borrow=Decimal(source.choice((0, 300, 1_000_000, 1_000_000))),
@@ -129,6 +146,11 @@ def draw(seed: int) -> Scenario:
         server_seconds=source.choice((0.0005, 0.002, 0.02)),
         network_seconds=source.choice((0.005, 0.02, 0.1)),
     )
+
+
+def _execution(source: random.Random) -> Literal["market", "twap", "is"]:
+    drawn = source.random()
+    return "market" if drawn < 0.6 else "twap" if drawn < 0.8 else "is"
 
 
 FAULTS = (
@@ -165,6 +187,7 @@ def _events(source: random.Random, sessions: int, symbols: tuple[str, ...]) -> t
     for kind, make in _MAKERS.items():
         if source.random() < 0.4:
             count = source.choice((1, 1, 2, 3))
+            count *= 3 if kind is Kind.COMMAND else 1
             found += [make(source, kind, source.uniform(0.2, end - 1), symbols) for _ in range(count)]
     return tuple(sorted(found, key=lambda event: event.at))
 
@@ -220,6 +243,10 @@ def _ledger(source: random.Random, kind: Kind, at: float, _symbols: tuple[str, .
     return Event(at, kind, source.choice(tuple(Entry)), source.randrange(100))
 
 
+def _command(source: random.Random, kind: Kind, at: float, _symbols: tuple[str, ...]) -> Event:
+    return Event(at, kind, source.choice(tuple(Command)), source.randrange(1000))
+
+
 _MAKERS = {
     Kind.CRASH: _crash,
     Kind.CRASH_AT_POINT: _crash_at_point,
@@ -235,4 +262,5 @@ _MAKERS = {
     Kind.CLOCK_JUMP: _clock_jump,
     Kind.TAMPER: _tamper,
     Kind.LEDGER: _ledger,
+    Kind.COMMAND: _command,
 }

@@ -188,10 +188,6 @@ class Watch:
         self.require(since is None, "no intent after a kill commit", f"order {name}, killed since {since}")
         poison = self.poisoned.get(order["batch_id"])
         self.require(poison is None, "a poisoned batch is never traded", f"order {name} of a batch with {poison}")
-        decided = (self._database.tables.batch_intake.get(order["batch_id"]) or {}).get("status")
-        self.require(
-            decided == "accepted", "only an accepted batch is traded", f"order {name} of one that is {decided}"
-        )
         self.require(
             order["symbol"] not in self._broken and "*" not in self._broken,
             "a break halts its symbol",
@@ -199,6 +195,27 @@ class Watch:
         )
         standing = self._blocked.keys() & {order["symbol"], "*"}
         self.require(not standing, "a blocked symbol takes no order", f"order {name}")
+        self._of_its_batch(order, name)
+        self._within_its_parent(order, name)
+
+    def _within_its_parent(self, order: Row, name: str) -> None:
+        """All slices together never ask for more than their parent."""
+        tables = self._database.tables
+        parent = tables.parents.get(order["parent_id"])
+        if parent is None:
+            return
+        slices = [row for row in tables.orders if row["parent_id"] == order["parent_id"]]
+        asked = sum((row["cum_qty"] if row["ord_status"] in ENDED else row["order_qty"] for row in slices), ZERO)
+        fact = f"{name}: {asked} of {parent['order_qty']}"
+        self.require(asked <= parent["order_qty"], "slices conserve their parent's quantity", fact)
+
+    def _of_its_batch(self, order: Row, name: str) -> None:
+        if order["batch_id"] not in self._database.tables.batches:
+            return  # a person asked for it
+        decided = (self._database.tables.batch_intake.get(order["batch_id"]) or {}).get("status")
+        is_later = order["parent_id"] is not None or order["after_id"] is not None  # a slice, a replacement
+        is_traded = decided == "accepted" or (decided == "worked" and is_later)
+        self.require(is_traded, "only an accepted batch is traded", f"order {name} of one that is {decided}")
         same = [
             row
             for row in self._database.tables.orders
@@ -206,7 +223,9 @@ class Watch:
             and row["parent_id"] is None
             and not (row["after_id"] and row["release"] == "ended")
         ]
-        self.require(len(same) == 1, "each order has one intent", f"{len(same)} for one leg of a batch: {name}")
+        self.require(
+            is_later or len(same) == 1, "each order has one intent", f"{len(same)} for one leg of a batch: {name}"
+        )
 
     def _within_limits(self, new: set[str]) -> None:
         """Position + working + unknown, at worst, within MAX_POSITION; what is reserved within the account's means."""
@@ -225,7 +244,8 @@ class Watch:
         position = self._database.tables.positions.get((self._account, symbol))
         held = position["quantity"] if position else ZERO
         live = [row for row in orders if row["symbol"] == symbol and row["ord_status"] not in ENDED]
-        price = next(row["reference_price"] for row in live if row["client_order_id"] in new)
+        live = [row for row in live if row["ord_status"] != "held" or row["reserved_value"]]  # exits that wait
+        price = max((row["reference_price"] for row in live if row["client_order_id"] in new), default=ZERO)
         after = _extremes(held, live)
         before = _extremes(held, [row for row in live if row["client_order_id"] not in new])
         return after, after > before, price
@@ -316,8 +336,7 @@ class Watch:
         agreed = process.name in self._agreed
         self.require(agreed, "nothing is traded before the books agree", f"{key[:8]} from {process.name}")
         ends = row["valid_until"]
-        is_long_ago = self._clock.seconds - self._clock.skipped_at > GRACE_SECONDS
-        is_over = is_long_ago and believed is not None and ends is not None and ends <= believed
+        is_over = believed is not None and ends is not None and ends <= believed
         self.require(not is_over, "nothing is sent after its target's end", f"{key[:8]}: {ends}, it is {believed}")
 
     def _waited(self, order: BrokerOrder, row: Row) -> None:
@@ -334,6 +353,10 @@ class Watch:
         self.require(has[row["release"]], "a held order waits for the other", fact)
 
     def _as_intended(self, order: BrokerOrder, row: Row) -> None:
+        terms = order.terms
+        prices = (terms.limit_price, terms.stop_price, terms.trail_offset)
+        kept = (row["limit_price"], row["stop_price"], row["trail_offset"])
+        self.require(prices == kept, "what is sent is what was intended", f"{prices} for {kept}")
         qty = row["released_qty"] or row["order_qty"]
         told = (order.symbol, str(order.side), order.qty, str(order.terms.order_type), str(order.terms.time_in_force))
         meant = (row["symbol"], row["side"], qty, row["order_type"], row["time_in_force"])

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from bifrost_core.calendar import Session
 from bifrost_core.settings import Settings
 from bifrost_core.trading.limits import DEFAULT_LIMITS
 from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
@@ -24,14 +25,15 @@ from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.errors import BookDrifted, LeaseLost
 from execution_daemon.shell.failpoints import FailPoint
 from execution_daemon.shell.store import Store
-from execution_daemon.simulation import pipeline
+from execution_daemon.simulation import people, pipeline
 from execution_daemon.simulation.clock import BEFORE_OPEN, WorldClock, sessions
-from execution_daemon.simulation.loop import Deadlock, Process, TicksExceeded, VirtualLoop
+from execution_daemon.simulation.loop import PROCESS, Deadlock, Process, TicksExceeded, VirtualLoop
 from execution_daemon.simulation.machine import Machine
 from execution_daemon.simulation.scenario import (
     OPEN_SECONDS,
     PRE_OPEN_SECONDS,
     SESSION_SECONDS,
+    Command,
     Entry,
     Event,
     Kind,
@@ -80,6 +82,7 @@ def settings_of(scenario: Scenario) -> Settings:
         account=ACCOUNT,
         initial_cash=CASH,
         clock="system" if scenario.is_system_clock else "exchange",
+        execution=scenario.execution,
         send_timeout_seconds=1.0,
         poll_seconds=2.0,
         reconcile_seconds=3.0,
@@ -211,12 +214,15 @@ class World:
         self.broker.open_market()
         while self.loop.time() < start + PRE_OPEN_SECONDS + OPEN_SECONDS and self.watch.violation is None:
             await asyncio.sleep(PRINT_SECONDS * self.random.random() * 2)
-            self._print()
+            self._print(session)
         self.clock.skip_to(session.close_at)
         self.broker.close_market()
         await self._until(start + SESSION_SECONDS)
 
-    def _print(self) -> None:
+    def _print(self, session: Session) -> None:
+        """The market trades; some minutes have passed since it did last."""
+        later = self.clock.market() + timedelta(minutes=self.random.randint(0, 30))
+        self.clock.skip_to(min(later, session.close_at - timedelta(minutes=1)))
         symbol = self.random.choice(sorted(self.prices))
         step = Decimal(self.random.randint(-150, 150)) / 10000
         self.prices[symbol] = (self.prices[symbol] * (1 + step)).quantize(Decimal("0.01"))
@@ -407,6 +413,19 @@ class World:
         self.tampered.add(fills[number].exec_id)
         fills[number] = replace(fills[number], last_px=fills[number].last_px + by)
 
+    def _command(self, event: Event) -> None:
+        """A person asks the leader."""
+        self._person(self._leader(), Command(event.what))
+
+    def _person(self, machine: Machine, what: Command) -> None:
+        if machine.daemon is None or machine.process is None or not machine.is_up:
+            return
+        context = Context()
+        context.run(PROCESS.set, machine.process)
+        source = random.Random(f"person {self.scenario.seed} {self.loop.time()}")
+        asked = people.command(machine.daemon, what, source, dict(self.prices))
+        self.loop.create_task(asked, name="person", context=context)
+
     def _ledger(self, event: Event) -> None:
         """What a broker does to an account without an order of ours."""
         if not len(self.database.tables.accounts) and Fault.STALE_READ in self.scenario.rates:
@@ -454,6 +473,7 @@ class World:
         self._leader_starts()
         await self._ready("kill -9", READY_SECONDS)
         self._unblock()
+        self._person(self._leader(), Command.CANCEL_ALL)  # what is good till canceled, or works over the day
 
     def _leader_starts(self) -> None:
         for machine in self.machines:
@@ -547,6 +567,7 @@ _HAPPENINGS = {
     Kind.CLOCK_JUMP: World._clock_jump,
     Kind.TAMPER: World._tamper,
     Kind.LEDGER: World._ledger,
+    Kind.COMMAND: World._command,
 }
 _TAMPERINGS = {
     Tamper.CASH: World._tamper_cash,

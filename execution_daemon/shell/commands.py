@@ -45,6 +45,7 @@ class Commands:
         self._committer = committer
         self._slicer = slicer
         self._inbox = inbox
+        self._amending: set[str] = set()
         self._participation = Decimal(str(settings.participation))
         keeper.on_amend = self._amend_by_group
 
@@ -153,6 +154,9 @@ class Commands:
     async def _amend_by_group(self, amend: Amend) -> None:
         """Another order of the group was executed: replace what is left, or cancel it where that is denied."""
         key = amend.client_order_id
+        if key in self._amending:
+            return  # its replacement is being committed: that the order is still there is no news
+        self._amending.add(key)
         command_id = uuid5(NAMESPACE, content_hash([key, "group", amend.qty]))
         try:
             decisions = await self._amend(key, amend.qty, None, None, command_id)
@@ -160,6 +164,8 @@ class Commands:
         except BrokerError as error:
             log.warning("%s cannot be amended, and is canceled: %s", key, error)
             is_replaced = False
+        finally:
+            self._amending.discard(key)
         if not is_replaced:
             why = "another order of its group was executed, and its replacement was denied"
             await self._keeper.apply(CancelAsked(key, self._keeper.clock.now(), why))

@@ -215,14 +215,14 @@ class Sender:
         text = refusal.report.text
         try:
             state = await self._find(key)
+            if state is not None and not state.status.is_open:
+                await self._conclude(key, state)
+                return
         except (TimeoutError, OSError, BrokerUnclear):
             self.keeper.to_cancel.put_nowait(key)
             return
-        if state is None or state.status.is_open:
-            event = OrderEvent(ExecType.CANCEL_REJECTED, self.keeper.clock.now(), text=text)
-            await self.keeper.hear(Reported(key, event))
-            return
-        await self._conclude(key, state)
+        event = OrderEvent(ExecType.CANCEL_REJECTED, self.keeper.clock.now(), text=text)
+        await self.keeper.hear(Reported(key, event))
 
     async def _found(self, state: BrokerOrderState, fills: list[ExecutionReport]) -> None:
         """The broker has it: say so, then its fills, then what it has become."""

@@ -519,6 +519,16 @@ class World:
         await self._until(self.loop.time() + 2.0)
         self.clock.skip_to(session.close_at)
         self.broker.close_market()
+        await self._until(self.loop.time() + 3.0)
+        self._next_day()
+
+    def _next_day(self) -> None:
+        """What reached the broker after the close is for the day after."""
+        session = self.sessions[self.scenario.sessions + 1]
+        self.clock.skip_to(session.open_at)
+        self.broker.open_market()
+        self.clock.skip_to(session.close_at)
+        self.broker.close_market()
 
     async def _settled(self) -> None:
         end = self.loop.time() + CLEAR_SECONDS

@@ -90,8 +90,8 @@ class Daemon:
             group.create_task(self._keep_lease(store), name="lease")
             now = await self._insist("tell the time", self.clock.read)
             if not await store.has_account():
-                now, cash = await self._insist("show the account", self._balance)
-                await store.open_account(cash, now)
+                opened_at, cash = await self._insist("show the account", self._balance)
+                await store.open_account(cash, opened_at)
             parts = _Parts(self.broker, store, self.clock, self.metrics, self.inbox, self.settings, self._reached)
             await parts.keeper.load()
             self._parts = parts
@@ -107,8 +107,8 @@ class Daemon:
                 group.create_task(job(), name=job.__name__)
 
     async def _balance(self) -> tuple[datetime, Decimal]:
-        """Cash, and a time from which on nothing that the broker books is in it yet."""
-        at = await self.clock.read()
+        """Cash, and a time of the broker's from which on nothing that it books is in it yet."""
+        at = await self.broker.market_time()
         account = await self.broker.account()
         if await self.broker.adjustments(at):
             raise BrokerUnclear("the ledger moved while it was read", "It is read again by itself")

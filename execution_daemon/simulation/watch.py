@@ -232,7 +232,8 @@ class Watch:
         tables = self._database.tables
         mine = [row for row in tables.orders if row["account"] == self._account]
         limit = self._limit("MAX_POSITION")
-        for symbol in sorted({row["symbol"] for row in mine if row["client_order_id"] in new}):
+        new = {row["client_order_id"] for row in mine if row["client_order_id"] in new and not row["parent_id"]}
+        for symbol in sorted({row["symbol"] for row in mine if row["client_order_id"] in new}):  # slices were counted
             worst, grew, price = self._worst(mine, symbol, new)
             self.require(
                 not grew or limit is None or worst * price <= limit,
@@ -245,7 +246,8 @@ class Watch:
         held = position["quantity"] if position else ZERO
         live = [row for row in orders if row["symbol"] == symbol and row["ord_status"] not in ENDED]
         live = [row for row in live if row["ord_status"] != "held" or row["reserved_value"]]  # exits that wait
-        price = max((row["reference_price"] for row in live if row["client_order_id"] in new), default=ZERO)
+        opening = [row for row in live if row["client_order_id"] in new and row["reserved_value"]]
+        price = min((row["reference_price"] for row in opening), default=ZERO)
         after = _extremes(held, live)
         before = _extremes(held, [row for row in live if row["client_order_id"] not in new])
         return after, after > before, price

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -270,7 +271,7 @@ class Daemon:
                 return False
             await keeper.store.unblock(Unblock(symbol, BlockCode(cause.code)), self.clock.now(), actor)
             rest = {s: c for s, c in keeper.book.blocked.items() if s != symbol}
-            keeper.book = Book(keeper.book.account, keeper.book.holdings, keeper.book.orders, rest)
+            keeper.book = replace(keeper.book, blocked=rest)
             return True
 
         return await self.inbox.ask(work)

@@ -157,18 +157,22 @@ class Watch:
         if status in {"accepted", "worked"}:
             self.require(poison is None, "a poisoned batch is never traded", f"batch {number} ({poison}) {status}")
         if status == "accepted":
-            newer = (
-                [b for b in self._read[self._read.index(number) + 1 :] if self._is_good(b)]
-                if number in self._read
-                else []
-            )
+            newer = [later for later in self._after(number) if self._is_good(later, number)]
             self.require(not newer, "only the newest batch is traded", f"batch {number} accepted, {newer} is newer")
 
-    def _is_good(self, number: UUID) -> bool:
-        batch = self._database.tables.batches.get(number)
-        if batch is None or number in self.poisoned:
-            return False
-        return bool(batch["valid_from"] <= self._clock.market() < batch["valid_until"])
+    def _after(self, number: UUID) -> list[UUID]:
+        """Batches that the daemon had read as written after this one."""
+        return self._read[self._read.index(number) + 1 :] if number in self._read else []
+
+    def _is_good(self, number: UUID, chosen: UUID) -> bool:
+        """Whether nothing is wrong with a batch, which is for the same session as the chosen one."""
+        batch, other = self._database.tables.batches.get(number), self._database.tables.batches.get(chosen)
+        return (
+            batch is not None
+            and other is not None
+            and number not in self.poisoned
+            and bool(batch["valid_from"] == other["valid_from"] and self._clock.market() < batch["valid_until"])
+        )
 
     def _intents(self, _given: Given, rows: list[Row]) -> None:
         tables = self._database.tables
@@ -346,8 +350,9 @@ class Watch:
         first = self._database.tables.orders.get(row["after_id"])
         if first is None:
             return
+        events = [event for event in self._database.tables.events if event["client_order_id"] == row["after_id"]]
         has = {
-            "filled": first["ord_status"] == "filled",
+            "filled": any(event["ord_status"] == "filled" for event in events),  # what was busted later was filled
             "ended": first["ord_status"] in ENDED,
             "executed": order.qty <= first["cum_qty"],
         }

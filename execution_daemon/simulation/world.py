@@ -55,7 +55,7 @@ RESTART_SECONDS = 0.5
 READY_SECONDS = 5.0
 LEASE_SECONDS = 3.0
 CLEAR_SECONDS = 15.0
-SILENCE_SECONDS = 6.0
+SILENCE_SECONDS, BACKOFF_SECONDS = 6.0, 5.0
 QUIET = timedelta(seconds=4)
 KEEPS_SESSION_SECONDS = 4.0  # a machine that lost its power: the server notices later
 
@@ -208,6 +208,7 @@ class World:
 
     async def _session(self, number: int) -> None:
         session, start = self.sessions[number], number * SESSION_SECONDS
+        self.broker.before = None  # no answer is stale for a night
         self.clock.skip_to(session.open_at - BEFORE_OPEN)
         await self._until(start + PRE_OPEN_SECONDS)
         self.clock.skip_to(session.open_at)
@@ -235,7 +236,7 @@ class World:
             return
         self.trace.add(f"{self.clock.seconds:.6f} {event}")
         if event.kind is not Kind.BATCH:
-            lasts = max(event.seconds * 2, SILENCE_SECONDS)
+            lasts = event.seconds * 2 + SILENCE_SECONDS + BACKOFF_SECONDS
             self.quiet_from = max(self.quiet_from, self.loop.time() + lasts)
         self.watch.coverage[f"{event.kind} {event.what}".strip()] += 1
         _HAPPENINGS[event.kind](self, event)

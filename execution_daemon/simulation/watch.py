@@ -171,6 +171,7 @@ class Watch:
             batch is not None
             and other is not None
             and number not in self.poisoned
+            and number not in self._database.tables.batch_intake  # refused for its jump against the last one
             and bool(batch["valid_from"] == other["valid_from"] and self._clock.market() < batch["valid_until"])
         )
 

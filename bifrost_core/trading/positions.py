@@ -74,6 +74,11 @@ class Holdings:
     cash: Decimal = ZERO
     positions: Mapping[str, Position] = field(default_factory=dict)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """What is held, long or short."""
+        return frozenset(symbol for symbol, position in self.positions.items() if position.quantity)
+
     def quantity(self, symbol: str) -> Decimal:
         return self.positions.get(symbol, FLAT).quantity
 

@@ -72,8 +72,7 @@ class Commands:
         async def work() -> list[Decision]:
             wanted = None if symbols is None else set(symbols)
             await self._cancel_all(actor, reason, wanted)
-            held = {s for s, p in self._keeper.book.holdings.positions.items() if p.quantity}
-            market = await self._market(held)
+            market = await self._market(self._keeper.book.holdings.symbols)
             desk = self._desk(market, uuid5(NAMESPACE, content_hash([actor, reason, market.now])))
             asks = tuple(closing(desk, self._keeper.book, wanted))
             return await self._decide(self._without_cancelled(), asks, market)
@@ -108,8 +107,7 @@ class Commands:
 
     def _symbols_of(self, request: ManualOrder) -> set[str]:
         later = set[str]().union(*(self._symbols_of(one) for one in request.then)) if request.then else set()
-        held = {s for s, p in self._keeper.book.holdings.positions.items() if p.quantity}
-        return {request.symbol} | held | later
+        return {request.symbol} | self._keeper.book.holdings.symbols | later
 
     async def cancel(self, client_order_id: str, actor: str, reason: str) -> None:
         """Cancel one order."""
@@ -142,8 +140,7 @@ class Commands:
         self, key: str, qty: Decimal | None, limit_price: Decimal | None, stop_price: Decimal | None, command_id: UUID
     ) -> list[Decision]:
         order = self._order(key)
-        held = {s for s, p in self._keeper.book.holdings.positions.items() if p.quantity}
-        market = await self._market(held | {order.ticket.symbol})
+        market = await self._market(self._keeper.book.holdings.symbols | {order.ticket.symbol})
         ask = amended(self._desk(market, command_id), order, qty, limit_price, stop_price)
         others = {k: o for k, o in self._keeper.book.orders.items() if k != key}
         decisions = await self._decide(replace(self._keeper.book, orders=others), (ask,), market)

@@ -77,8 +77,7 @@ class Intake:
                 "batch %s waits: reference.sessions has no session of %s to trade it in", batch.batch_id, self.store.mic
             )
             return
-        held = {symbol for symbol, position in self.keeper.book.holdings.positions.items() if position.quantity}
-        symbols = held | {target.symbol for target in batch.targets}
+        symbols = self.keeper.book.holdings.symbols | {target.symbol for target in batch.targets}
         market = await self.reader.market(symbols, self._session)
         controls = await self.reader.controls(market, symbols)
         await self.store.decide_batch(batch.batch_id, "accepted", market.now)

@@ -59,9 +59,11 @@ class Sender:
         rate, burst, reserve = (
             limits.value(code) for code in (LimitCode.MESSAGE_RATE, LimitCode.MESSAGE_BURST, LimitCode.CANCEL_RESERVE)
         )
-        old = self.throttle
-        if rate and burst and reserve is not None and (float(rate), float(burst)) != (old.per_second, old.burst):
-            self.throttle = Throttle(float(rate), float(burst), float(reserve))
+        if not rate or not burst or reserve is None:
+            return
+        now, old = (float(rate), float(burst), float(reserve)), self.throttle
+        if now != (old.per_second, old.burst, old.reserve):  # a new one is full, so the old one is kept while it can be
+            self.throttle = Throttle(*now)
 
     async def run(self) -> None:
         """Work both queues for ever; orders leave in the order in which they were committed."""

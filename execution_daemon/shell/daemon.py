@@ -64,16 +64,22 @@ class Daemon:
         self._is_reconciling = False
 
     async def run(self) -> None:
-        """Lead, load, reconcile, trade. Ends only by an error or by being cancelled; releases the lease either way."""
+        """Lead, load, reconcile, trade. Ends only by an error or by being cancelled.
+
+        Only who was told to stop lets the lease go: to the dead-man switch that is a clean stop, which an error is not.
+        Nobody waits for the lease because of it: the lock of a connection that is gone is free at once.
+        """
         store = Store(await self.gateway.statements(), self.settings, self.host.name)
         store.broker = self.broker.name
         self._store = store
         try:
             await self._lead(store)
             await self._start(store)
-        finally:
+        except asyncio.CancelledError:
             with contextlib.suppress(Exception):
                 await store.release_lease()
+            raise
+        finally:
             await store.close()
 
     async def _lead(self, store: Store) -> None:

@@ -259,3 +259,25 @@ async def test_an_operator_frees_a_symbol(floor):
         assert await daemon.unblock("MSFT", "ann")
         assert not await daemon.unblock("MSFT", "ann")
     assert floor.read("select payload->>'actor' from audit.chain where kind = 'unblock'") == [("ann",)]
+
+
+async def test_only_a_stop_that_was_asked_for_lets_the_lease_go(floor):
+    """A crash would look like a clean stop, and the dead-man switch stay quiet."""
+
+    def fail(point: FailPoint) -> None:
+        if point is FailPoint.BATCH_ACCEPTED:
+            raise RuntimeError("a defect")
+
+    async with floor.trading():
+        assert floor.read("select holder <> '' from trading.leases") == [(True,)]
+    assert floor.read("select holder <> '' from trading.leases") == [(False,)]
+    floor.daemon = Daemon(floor.settings, floor.broker, fail)
+    task = asyncio.create_task(floor.daemon.run())
+    await floor.until(lambda: floor.daemon.is_ready, task)
+    floor.write()
+    with pytest.raises(ExceptionGroup):
+        async with asyncio.timeout(20):
+            await task
+    assert floor.read("select holder <> '' from trading.leases") == [(True,)]
+    async with floor.trading():
+        pass  # followed at once, long before it expires

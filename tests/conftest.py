@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from bifrost_core.settings import Settings, load_settings
 from bifrost_core.warehouse import databases, embedded, migrate
 from bifrost_core.warehouse.connect import Database, Role
 from bifrost_core.warehouse.warehouse import Warehouse
-from tests import ports
+from tests import ports, scratch
 
 TEMPLATE = "bifrost_template"
 
@@ -31,12 +30,13 @@ os.environ.update(
     BIFROST_FIRST_PARTITION="2000-01-03",
     BIFROST_PROVIDER_BACKOFF_SECONDS="0.01",
 )
+scratch.use()
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Settings]:
     """A running server with a migrated template database; its settings name that database. Nobody writes to it."""
-    home = Path(tempfile.mkdtemp(prefix="bt-", dir="/tmp"))
+    home = scratch.folder("bt-")
     settings = load_settings(home=home, artifacts=home / "artifacts", database=TEMPLATE)
     embedded.start(home, settings.secrets)
     try:

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from pathlib import Path
@@ -17,13 +16,14 @@ from bifrost_core.environment import part_environment
 from bifrost_core.secrets import load_or_create
 from bifrost_core.settings import ROOT, Settings, load_settings
 from bifrost_core.warehouse import embedded
+from tests import scratch
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="bc-", dir="/tmp"))
+    folder = scratch.folder("bc-")
     yield folder
     embedded.stop(folder)
     shutil.rmtree(folder)

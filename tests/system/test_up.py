@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from bifrost_cli import parts
 from bifrost_core.settings import Settings
 from bifrost_core.warehouse import embedded
+from tests import scratch
 
 pytestmark = pytest.mark.system
 PORTS = [name for name in Settings.model_fields if name.endswith("_port")]
@@ -24,7 +24,7 @@ WAIT_SECONDS = 240.0
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="bu-", dir="/tmp"))
+    folder = scratch.folder("bu-")
     yield folder
     embedded.stop(folder)
     shutil.rmtree(folder)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from bifrost_core.errors import WarehouseError
 from bifrost_core.secrets import Secrets, load_or_create
 from bifrost_core.warehouse import cluster, embedded
 from bifrost_core.warehouse.serveruser import server_user
+from tests import scratch
 
 START = """
 import sys
@@ -32,7 +32,7 @@ print(embedded.{function}(home, load_or_create(home)))
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="be-", dir="/tmp"))
+    folder = scratch.folder("be-")
     yield folder
     for data in folder.rglob("postgresql.conf"):
         embedded.stop(data.parent.parent.parent)

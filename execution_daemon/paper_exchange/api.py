@@ -1,4 +1,4 @@
-"""Alpaca's trading API v2 and the latest-trade endpoint of its data API, over the exchange."""
+"""Alpaca's trading API v2 and the snapshots and latest trades and quotes of its data API, over the exchange."""
 
 from __future__ import annotations
 
@@ -251,8 +251,13 @@ def _market(router: APIRouter, exchange: Exchange) -> None:
         for symbol in _names(symbols):
             trade = exchange.market.last_trade(symbol, now)
             if trade is not None:
-                trades[symbol] = {"t": wire.time(trade.at), "p": float(trade.price)}
+                trades[symbol] = wire.trade(trade)
         return {"trades": trades}
+
+    @router.get("/stocks/snapshots")
+    async def snapshots(symbols: str) -> dict[str, Any]:
+        now = exchange.now()
+        return {symbol: wire.snapshot(exchange.market, symbol, now) for symbol in _names(symbols)}
 
     @router.get("/stocks/quotes/latest")
     async def latest_quotes(symbols: str) -> dict[str, Any]:

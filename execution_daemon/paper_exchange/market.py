@@ -214,6 +214,23 @@ class Market:
             return None
         return Trade(bar.close, session.close_at) if session.close_at <= at else Trade(bar.open, session.open_at)
 
+    def volume(self, symbol: str, at: datetime) -> tuple[datetime, Decimal] | None:
+        """The open of the session that `at` is in or after, and the shares printed in it so far.
+
+        None where they are not known: a day's bar alone tells its volume only once the session is over.
+        """
+        sessions = self._covering(at)
+        i = bisect_right(sessions, at, key=lambda s: s.open_at)
+        if not i:
+            return None
+        session = sessions[i - 1]
+        if quotes := self.quotes(symbol, session):
+            return session.open_at, sum((q.last_size for q in quotes if q.last_size and q.at <= at), Decimal(0))
+        if minutes := self.minutes(session.session).get(symbol):
+            return session.open_at, sum((m.bar.volume for m in minutes if m.end_at <= at), Decimal(0))
+        bar = self.bars(session.session).get(symbol)
+        return (session.open_at, bar.volume) if bar is not None and session.close_at <= at else None
+
     def is_short_restricted(self, symbol: str, at: datetime) -> bool:
         """Rule 201: the price fell by 10 % since the close before, today so far, or on the session before today."""
         sessions = self._covering(at)

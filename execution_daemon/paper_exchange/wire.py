@@ -13,6 +13,7 @@ from typing import Any
 
 from bifrost_core.trading.costs import TICK
 from execution_daemon.paper_exchange.account import Position
+from execution_daemon.paper_exchange.market import Market, Trade
 from execution_daemon.paper_exchange.records import Activity, ExecutionKind, StoredExecution, StoredOrder, stamp
 from execution_daemon.paper_exchange.tape import Quote
 
@@ -159,6 +160,23 @@ def quote(quoted: Quote) -> dict[str, Any]:
     """A quote of Alpaca's data API, whose numbers are numbers."""
     prices = {"bp": float(quoted.bid), "ap": float(quoted.ask)}
     return {"t": time(quoted.at), **prices, "bs": float(quoted.bid_size), "as": float(quoted.ask_size)}
+
+
+def trade(printed: Trade) -> dict[str, Any]:
+    """A trade of Alpaca's data API."""
+    return {"t": time(printed.at), "p": float(printed.price)}
+
+
+def snapshot(market: Market, symbol: str, at: datetime) -> dict[str, Any] | None:
+    """A snapshot of Alpaca's data API; null for a symbol that has never traded. Of the day's bar, its volume alone."""
+    last, quoted, day = market.last_trade(symbol, at), market.quote(symbol, at), market.volume(symbol, at)
+    if last is None:
+        return None
+    return {
+        "latestTrade": trade(last),
+        "latestQuote": None if quoted is None else quote(quoted),
+        "dailyBar": None if day is None else {"t": time(day[0]), "v": float(day[1])},
+    }
 
 
 def position(held: Position, mark: Decimal | None) -> dict[str, Any]:

@@ -74,3 +74,20 @@ def test_a_day_in_one_move_is_the_same_as_minute_by_minute(paper_exchange, marke
     paper_exchange.move_clock(session.close_at)
     assert fills(trader) == at_once
     assert [name for name, *_ in at_once] == ["trail", "close"]
+
+
+def test_a_snapshot_tells_the_volume_so_far(paper_exchange, market, trader):
+    """What is worked in proportion to the volume would have nothing to go by, or know it in advance."""
+    session = market(SESSION)
+
+    def day(symbol="MSFT"):
+        return trader.get("/v2/stocks/snapshots", params={"symbols": symbol}).json()[symbol]["dailyBar"]
+
+    paper_exchange.move_clock(session.open_at)
+    assert day() == {"t": "2013-02-20T14:30:00.000000Z", "v": 0}
+    paper_exchange.move_clock(session.open_at + 2 * MINUTE + timedelta(seconds=30))
+    assert day()["v"] == 3000
+    assert day("AAPL") is None, "a day's bar alone: its volume is known at the close"
+    paper_exchange.move_clock(session.close_at)
+    assert day()["v"] == 7000
+    assert day("AAPL")["v"] > 7000

@@ -37,7 +37,7 @@ def nightly(session: str = typer.Option(..., help="The session to run, an ISO da
 
 
 def explain(identifier: str = typer.Argument(help="A client order id, or a fill's execution id.")) -> None:
-    """Trace an order or a fill back to the payloads of the bars it came from."""
+    """Trace an order or a fill back to the payloads of the bars it came from, or to the person who asked for it."""
     from bifrost_core.lineage import as_text
     from bifrost_core.lineage import explain as trace
     from bifrost_core.warehouse.connect import Role

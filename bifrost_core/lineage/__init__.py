@@ -1,4 +1,4 @@
-"""Where a fill came from: order, risk decision, target, signals, prediction, features, payloads of the bars."""
+"""Where a fill came from: order, risk decision, command or target, signals, prediction, features, payloads of bars."""
 
 from bifrost_core.lineage.completeness import Unresolved, unresolved
 from bifrost_core.lineage.explain import explain

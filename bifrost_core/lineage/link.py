@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """A row that something came from.
 
-    `kind` is fill, order, decision, target, signal, prediction, model, features or vintages; `name` says which one;
-    `facts` are (label, value) for a person. `problem` says why the link does not resolve; it is None on a good one.
+    `kind` is fill, order, decision, parent, command, target, signal, prediction, model, features, vintages or payload;
+    `name` says which one; `facts` are (label, value) for a person. `problem` says why the link does not resolve; it is
+    None on a good one.
     `warning` says why what is shown may not be what was traded on.
     `sources` are the links this one was made from.
     """
@@ -38,6 +40,21 @@ class Link:
 
     def __str__(self) -> str:
         return as_text(self)
+
+
+def missing(kind: str, name: str, problem: str, *sources: Link) -> Link:
+    """A link that leads nowhere."""
+    return Link(kind, name, problem=problem, sources=sources)
+
+
+def labelled(facts: Iterable[tuple[str, object]]) -> tuple[tuple[str, str], ...]:
+    """Facts as text."""
+    return tuple((label, str(value)) for label, value in facts)
+
+
+def number(value: Decimal | None) -> str:
+    """A number for a person."""
+    return "-" if value is None else f"{value.normalize():,f}"
 
 
 def as_text(trace: Link) -> str:

@@ -23,6 +23,15 @@ DECISION = """
     order by outcome = 'accepted' desc, decision_id limit 1
 """
 
+PARENT = """
+    select * from trading.parent_orders where parent_id = %(parent_id)s
+"""
+
+COMMAND = """
+    select actor, route, idempotency_key, jsonb_strip_nulls(request)::text as body, begun_at, status
+    from trading.commands where command_id = %(command_id)s
+"""
+
 TARGET = """
     select b.batch_id, %(symbol)s::text as symbol, b.as_of_session, b.created_at as stored_at,
         reference.instrument_of(%(symbol)s, b.valid_until::date) as instrument_id,

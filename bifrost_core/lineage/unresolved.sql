@@ -1,14 +1,30 @@
 -- One row per fill and link that does not resolve. Facts about targets, signals and bars are looked up once per
 -- target, not once per fill.
-with traced as (
-    select f.fill_id, f.client_order_id, o.batch_id, f.symbol, b.batch_id is not null as has_batch, t.contributions,
-        b.as_of_session, b.created_at, b.dagster_run_id, b.code_version, t.target_weight, i.instrument_id
+with recursive traced as (
+    select f.fill_id, f.client_order_id, o.batch_id, f.symbol, b.batch_id is not null as has_batch,
+        c.command_id is not null as has_command, t.contributions, b.as_of_session, b.created_at, b.dagster_run_id,
+        b.code_version, t.target_weight, i.instrument_id
     from trading.fills f
     left join trading.orders o using (client_order_id)
     left join signals.target_batches b using (batch_id)
+    left join trading.commands c on c.command_id = o.batch_id
     left join signals.targets t on t.batch_id = o.batch_id and t.symbol = f.symbol
     left join reference.symbols i on i.symbol = f.symbol
         and f.session >= i.valid_from and (i.valid_to is null or f.session < i.valid_to)
+),
+-- the order of each fill, and those that replacements replaced: each with its decision
+ancestry as (
+    select t.fill_id, o.client_order_id, o.after_id, o.release, o.parent_id
+    from traced t join trading.orders o using (client_order_id)
+    union
+    select a.fill_id, o.client_order_id, o.after_id, o.release, o.parent_id
+    from ancestry a join trading.orders o on a.release = 'ended' and o.client_order_id = a.after_id
+),
+decided as (
+    select a.fill_id, a.client_order_id, 'order' as kind from ancestry a
+    union
+    select a.fill_id, a.parent_id, 'parent' from ancestry a
+    where exists (select from trading.parent_orders p where p.parent_id = a.parent_id)
 ),
 targets as (
     select distinct batch_id, symbol, instrument_id, contributions, as_of_session, created_at from traced where has_batch
@@ -92,13 +108,27 @@ of_targets as (
 select fill_id, client_order_id, 'order' as kind, 'the order is missing' as detail
 from traced where batch_id is null
 union all
-select t.fill_id, t.client_order_id, 'decision', 'no risk decision accepted the order'
-from traced t
-where not exists (
-    select from trading.risk_decisions d where d.client_order_id = t.client_order_id and d.outcome = 'accepted')
+select fill_id, client_order_id, 'order', 'it waited for ' || after_id || ', which is missing'
+from ancestry a
+where after_id is not null and not exists (select from trading.orders o where o.client_order_id = a.after_id)
 union all
-select fill_id, client_order_id, 'target', 'batch ' || batch_id || ' is missing'
-from traced where batch_id is not null and not has_batch
+select fill_id, client_order_id, 'parent', 'parent ' || parent_id || ' is missing'
+from ancestry a
+where parent_id is not null and not exists (select from trading.parent_orders p where p.parent_id = a.parent_id)
+union all
+select w.fill_id, w.client_order_id, 'decision', 'no risk decision accepted the ' || w.kind
+from decided w
+where not exists (
+    select from trading.risk_decisions d where d.client_order_id = w.client_order_id and d.outcome = 'accepted')
+union all
+select w.fill_id, w.client_order_id, 'command', 'command ' || (d.detail ->> 'command_id') || ' is missing'
+from decided w
+join trading.risk_decisions d on d.client_order_id = w.client_order_id and d.outcome = 'accepted'
+where d.detail ? 'command_id'
+    and not exists (select from trading.commands c where c.command_id = (d.detail ->> 'command_id')::uuid)
+union all
+select fill_id, client_order_id, 'command', 'neither a batch nor a command has the id ' || batch_id
+from traced where batch_id is not null and not has_batch and not has_command
 union all
 select fill_id, client_order_id, 'target', 'batch ' || batch_id || ' has no target for ' || symbol
 from traced where has_batch and target_weight is null

@@ -97,9 +97,10 @@ async def cancel_all(here: Here, caller: Trader, once: Command, body: CancelAll)
 async def flatten(here: Here, caller: Trader, once: Command, body: Flatten) -> Response:
     """Cancel what is open, and close what is held."""
 
-    async def work(_id: UUID) -> AllDecided:
+    async def work(command_id: UUID) -> AllDecided:
         symbols = None if body.symbols is None else tuple(body.symbols)
-        return AllDecided.of(await of_the_daemon(here.commands.flatten(caller.name, body.reason, symbols)))
+        asked = here.commands.flatten(caller.name, body.reason, command_id, symbols)
+        return AllDecided.of(await of_the_daemon(asked))
 
     return await once.run(caller, body, work)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from bifrost_core.trading.orders import ZERO, Ticket, opened
 from bifrost_core.trading.planner import Leg
@@ -21,7 +22,8 @@ from execution_daemon.core.parents import Parent
 class Ask:
     """An order to decide on. `awaited`: signed shares that the order it waits for will have brought.
 
-    With a `schedule` it is a parent, worked between `start_at` and the ticket's `valid_until`.
+    With a `schedule` it is a parent, worked between `start_at` and the ticket's `valid_until`. `command_id`: the
+    amendment of a person that it comes from; what any other order comes from is its ticket's `batch_id`.
     """
 
     ticket: Ticket
@@ -29,6 +31,7 @@ class Ask:
     as_of: date | None = None
     awaited: Decimal = ZERO
     schedule: Schedule | None = None
+    command_id: UUID | None = None
 
     @property
     def leg(self) -> Leg:
@@ -91,6 +94,7 @@ class Intent:
             **_contingency_json(ticket),
             **(_parent_json(parent) if parent else {}),
             **_decision_json(self.denied),
+            "detail": _detail_json(self.denied, self.ask.command_id),
         }
 
 
@@ -134,8 +138,12 @@ def _decision_json(denied: Deny | None) -> dict[str, Any]:
         "reason_code": denied.code if denied else RiskCode.ACCEPTED,
         "limit_value": _text(denied.limit) if denied else None,
         "actual_value": _text(denied.actual) if denied else None,
-        "detail": {"text": denied.detail, "may_pass_later": denied.code.may_pass_later} if denied else {},
     }
+
+
+def _detail_json(denied: Deny | None, command_id: UUID | None) -> dict[str, Any]:
+    why = {"text": denied.detail, "may_pass_later": denied.code.may_pass_later} if denied else {}
+    return why | ({"command_id": str(command_id)} if command_id else {})
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -53,12 +53,19 @@ class Commands:
         """Cancel every open order (of the symbol) and end its parents; returns the ids of the orders."""
         return await self._inbox.ask(lambda: self._cancel_all(actor, reason, None if symbol is None else {symbol}))
 
-    async def _cancel_all(self, actor: str, reason: str, symbols: Collection[str] | None) -> list[str]:
+    async def _cancel_all(
+        self, actor: str, reason: str, symbols: Collection[str] | None, but: UUID | None = None
+    ) -> list[str]:
+        """Of all orders, or those in `symbols`; those of the command `but` are left."""
         now, why = self._keeper.clock.now(), f"canceled by {actor}: {reason}"
         for parent in list(self._keeper.book.parents.values()):
             if parent.is_working and (symbols is None or parent.symbol in symbols):
                 await self._slicer.end(parent, now, why)
-        open_orders = [o for o in self._keeper.book.open_orders() if symbols is None or o.ticket.symbol in symbols]
+        open_orders = [
+            o
+            for o in self._keeper.book.open_orders()
+            if (symbols is None or o.ticket.symbol in symbols) and o.ticket.batch_id != but
+        ]
         # held ones first, or the end of what they wait for would release them
         keys = [o.ticket.client_order_id for o in sorted(open_orders, key=lambda o: not o.ticket.is_held)]
         for key in keys:
@@ -66,14 +73,19 @@ class Commands:
         log.warning("%s canceled %d orders: %s", actor, len(keys), reason)
         return keys
 
-    async def flatten(self, actor: str, reason: str, symbols: Sequence[str] | None = None) -> list[Decision]:
-        """Cancel what is open and close every position (of the symbols) with orders that can only reduce."""
+    async def flatten(
+        self, actor: str, reason: str, command_id: UUID, symbols: Sequence[str] | None = None
+    ) -> list[Decision]:
+        """Cancel what is open and close every position (of the symbols) with orders that can only reduce.
+
+        Ids follow from `command_id`: asked again it leaves its own orders alone, and adds none.
+        """
 
         async def work() -> list[Decision]:
             wanted = None if symbols is None else set(symbols)
-            await self._cancel_all(actor, reason, wanted)
+            await self._cancel_all(actor, reason, wanted, but=command_id)
             market = await self._market(self._keeper.book.holdings.symbols)
-            desk = self._desk(market, uuid5(NAMESPACE, content_hash([actor, reason, market.now])))
+            desk = self._desk(market, command_id)
             asks = tuple(closing(desk, self._keeper.book, wanted))
             return await self._decide(self._without_cancelled(), asks, market)
 
@@ -137,11 +149,18 @@ class Commands:
         return await self._inbox.ask(work)
 
     async def _amend(
-        self, key: str, qty: Decimal | None, limit_price: Decimal | None, stop_price: Decimal | None, command_id: UUID
+        self,
+        key: str,
+        qty: Decimal | None,
+        limit_price: Decimal | None,
+        stop_price: Decimal | None,
+        command_id: UUID | None,
     ) -> list[Decision]:
+        """Without a command it is the order's group that asks."""
         order = self._order(key)
         market = await self._market(self._keeper.book.holdings.symbols | {order.ticket.symbol})
-        ask = amended(self._desk(market, command_id), order, qty, limit_price, stop_price)
+        desk = self._desk(market, command_id or uuid5(NAMESPACE, content_hash([key, "group", qty])))
+        ask = replace(amended(desk, order, qty, limit_price, stop_price), command_id=command_id)
         others = {k: o for k, o in self._keeper.book.orders.items() if k != key}
         decisions = await self._decide(replace(self._keeper.book, orders=others), (ask,), market)
         if decisions[0].outcome == "accepted":
@@ -154,9 +173,8 @@ class Commands:
         if key in self._amending:
             return  # its replacement is being committed: that the order is still there is no news
         self._amending.add(key)
-        command_id = uuid5(NAMESPACE, content_hash([key, "group", amend.qty]))
         try:
-            decisions = await self._amend(key, amend.qty, None, None, command_id)
+            decisions = await self._amend(key, amend.qty, None, None, None)
             is_replaced = decisions[0].outcome == "accepted"
         except BrokerError as error:
             log.warning("%s cannot be amended, and is canceled: %s", key, error)

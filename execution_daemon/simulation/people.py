@@ -25,7 +25,7 @@ async def command(daemon: Daemon, what: Command, source: random.Random, prices: 
             case Command.CANCEL_ALL:
                 await daemon.commands.cancel_all("ann", "a scenario")
             case Command.FLATTEN:
-                await daemon.commands.flatten("ann", "a scenario")
+                await daemon.commands.flatten("ann", "a scenario", number)
             case Command.CANCEL | Command.AMEND:
                 await _change(daemon, what, source, number)
             case _:

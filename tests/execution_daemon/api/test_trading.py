@@ -126,6 +126,26 @@ def test_cancel_all_and_flatten_leave_nothing(shop):
     shop.daemon.wait(lambda: anna.get("/positions")["items"] == [], "the position to be closed")
 
 
+def test_closing_that_was_cut_off_closes_once(shop):
+    """A second order for the same shares would open a short position."""
+    shop.daemon.start()
+    anna = Person(shop, "anna", Scope.READ, Scope.TRADE)
+    shop.daemon.wait_intake(shop.write({"MSFT": "0.1"}), "worked")
+    shop.move_clock(shop.session.open_at)
+    shop.daemon.wait(lambda: bool(anna.get("/positions")["items"]), "a position")
+    (first,) = anna.post("/flatten", {"reason": "drill"}, key="k")["decisions"]
+    with connect(shop.settings, Role.OWNER) as connection:
+        connection.execute(
+            "update trading.commands set status = 'failed', status_code = null, response = null"
+            " where idempotency_key = 'k'"
+        )
+    (again,) = anna.post("/flatten", {"reason": "drill"}, key="k")["decisions"]
+    assert again["client_order_id"] == first["client_order_id"]
+    assert (first["outcome"], again["reason_code"]) == ("accepted", "DUPLICATE_ORDER")
+    shop.move_clock(shop.session.close_at)
+    shop.daemon.wait(lambda: anna.get("/positions")["items"] == [], "the position to be closed")
+
+
 def test_limits_say_what_is_left(shop, anna):
     """A trader would learn of a full limit by being denied."""
     limits = {one["code"]: one for one in anna.get("/limits")["items"]}

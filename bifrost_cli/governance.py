@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 from psycopg.rows import dict_row
 
 from bifrost_core.errors import BifrostError
@@ -89,8 +88,15 @@ def proposals(settings: Settings) -> list[Proposal]:
 
 def set_limit(settings: Settings, account: str, code: str, value: Decimal, actor: str) -> dict[str, Any]:
     """Tighten at once, or propose to loosen; the warehouse's answer says which. Raises ChangeRefused."""
-    payload = json.dumps({"account": account, "code": code, "value": f"{value:f}"})
-    return _call(settings, "select trading.propose_change_v1('limit', %s, %s)", payload, actor)
+    payload = {"account": account, "code": code, "value": f"{value:f}"}
+    return _proposed(settings, "limit", payload, actor, "See `bifrost limits show`")
+
+
+def _proposed(settings: Settings, kind: str, payload: Mapping[str, Any], actor: str, remedy: str) -> dict[str, Any]:
+    answer = _call(settings, "select trading.propose_change_v1(%s, %s, %s)", kind, json.dumps(payload), actor)
+    if answer["outcome"] == "refused":
+        raise ChangeRefused(answer["reason"], remedy)
+    return answer
 
 
 def approve(settings: Settings, proposal: Proposal, actor: str) -> dict[str, Any]:
@@ -111,9 +117,6 @@ def _decided(settings: Settings, statement: str, proposal: Proposal, actor: str)
 
 
 def _call(settings: Settings, statement: str, *params: Any) -> dict[str, Any]:
-    try:
-        with connect(settings, Role.API) as connection:
-            row = connection.execute(statement.encode(), params).fetchone()
-    except psycopg.errors.InvalidParameterValue as error:
-        raise ChangeRefused(str(error.diag.message_primary), "See `bifrost limits show`") from error
+    with connect(settings, Role.API) as connection:
+        row = connection.execute(statement.encode(), params).fetchone()
     return dict(row[0]) if row else {}

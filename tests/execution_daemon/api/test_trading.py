@@ -103,8 +103,14 @@ def test_halt_now_and_resume_with_consent(shop, anna):
     assert bob.post("/approve", named | {"diff_hash": "0" * 64}, status=409)["type"].endswith("refused")
     assert bob.post("/approve", named)["outcome"] == "applied"
     assert anna.post("/orders", LIMIT)["decisions"][0]["outcome"] == "accepted"
-    assert anna.post("/resume", {"scope": "symbol", "key": "MSFT", "reason": "x"}, status=422)["detail"]
+    nothing = {"scope": "symbol", "key": "MSFT", "reason": "x"}
+    assert "no switch of symbol MSFT" in anna.post("/resume", nothing, status=409)["detail"]
     with connect(shop.settings, Role.READER) as connection:
+        refused = connection.execute(
+            "select payload->>'actor', payload->'payload' from audit.chain"
+            " where kind = 'change_refused' and payload->>'how' = 'proposal'"
+        ).fetchall()
+        assert refused == [("anna", nothing)]
         actors = connection.execute("select payload->>'actor' from audit.chain where kind = 'kill_switch'").fetchall()
     assert actors == [("anna",), ("bob",)]
 

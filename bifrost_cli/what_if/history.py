@@ -25,7 +25,8 @@ DECISIONS = """
            coalesce(o.valid_until, b.valid_until, d.decided_at + interval '1 day') as valid_until,
            coalesce(o.strategies, b.strategies, '{}') as strategies, o.order_type, o.limit_price, o.stop_price,
            o.trail_offset, o.limit_offset, coalesce(o.reduce_only, false) as reduce_only,
-           o.after_id is not null as waits, coalesce(o.parent_id, '') as parent_id, p.parent_id is not null as is_parent
+           o.after_id is not null as waits, coalesce(o.parent_id, '') as parent_id,
+           p.parent_id is not null as is_parent, case when o.is_oco then o.group_id else '' end as oco_group
     from trading.risk_decisions d
     left join trading.orders o using (client_order_id)
     left join trading.parent_orders p on p.parent_id = d.client_order_id
@@ -162,5 +163,6 @@ def _decided(row: Mapping[str, Any], account: str) -> Decided:
         as_of=row["as_of_session"],
         awaited=-qty * side.sign if row["waits"] else Decimal(0),
         is_parent=row["is_parent"],
+        group=row["oco_group"],
     )
     return Decided(proposal, RiskCode(row["reason_code"]), row["decided_at"], row["recorded_at"])

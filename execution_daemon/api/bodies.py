@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
+from bifrost_core.trading.terms import Side
 from execution_daemon.api.fields import ORDER_ID, Amount, Name, Number, Reason, Symbol
 from execution_daemon.api.views import AT, ID
-from execution_daemon.core.manual import Decision, ManualOrder
+from execution_daemon.core.manual import Decision
 
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
-def _example(**values: Any) -> ConfigDict:
+def example(**values: Any) -> ConfigDict:
+    """The configuration of a closed model, with one example of it."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [values]})
 
 
 class Halt(BaseModel):
     """Stop new orders in a scope. `key` names the account, strategy or symbol; of the global scope it is `*`."""
 
-    model_config = _example(scope="symbol", key="AAPL", reason="news is out")
+    model_config = example(scope="symbol", key="AAPL", reason="news is out")
     scope: Literal["global", "account", "strategy", "symbol"]
     key: Name = "*"
     reason: Reason
@@ -38,13 +38,13 @@ class Halt(BaseModel):
 class Resume(Halt):
     """Ask that orders flow again in a scope: it takes a second person, or a cool-off."""
 
-    model_config = _example(scope="symbol", key="AAPL", reason="the news is understood")
+    model_config = example(scope="symbol", key="AAPL", reason="the news is understood")
 
 
 class CancelAll(BaseModel):
     """Cancel every open order, or those of one symbol."""
 
-    model_config = _example(symbol="AAPL", reason="end of the drill")
+    model_config = example(symbol="AAPL", reason="end of the drill")
     symbol: Symbol | None = None
     reason: Reason
 
@@ -52,7 +52,7 @@ class CancelAll(BaseModel):
 class Flatten(BaseModel):
     """Close every position, or those in some symbols."""
 
-    model_config = _example(symbols=["AAPL"], reason="out before the weekend")
+    model_config = example(symbols=["AAPL"], reason="out before the weekend")
     symbols: Annotated[list[Symbol], Field(min_length=1, max_length=1000)] | None = None
     reason: Reason
 
@@ -60,14 +60,14 @@ class Flatten(BaseModel):
 class Because(BaseModel):
     """Why."""
 
-    model_config = _example(reason="entered by mistake")
+    model_config = example(reason="entered by mistake")
     reason: Reason
 
 
 class Approval(BaseModel):
     """The proposal, and the hash of exactly the difference that was read."""
 
-    model_config = _example(proposal_id=1, diff_hash=HASH)
+    model_config = example(proposal_id=1, diff_hash=HASH)
     proposal_id: Annotated[int, Field(ge=1, le=2**63 - 1)]
     diff_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -75,96 +75,14 @@ class Approval(BaseModel):
 class Unblock(BaseModel):
     """A person has dealt with what blocked the symbol (`*`: the account)."""
 
-    model_config = _example(symbol="AAPL")
+    model_config = example(symbol="AAPL")
     symbol: Annotated[str, Field(pattern=r"^(\*|[A-Z0-9][A-Z0-9./-]{0,19})$")]
-
-
-class Leg(BaseModel):
-    """One order: FIX 4.4's words, shares and USD. `reference_price` is what it is judged by; default the last trade.
-
-    With `take_profit` and `stop_loss` it is a bracket, whose exits are one-cancels-other. With a `schedule` it is
-    worked in slices until `end_at`.
-    """
-
-    model_config = _example(
-        symbol="AAPL",
-        side="buy",
-        qty="10",
-        order_type="limit",
-        limit_price="460.00",
-        take_profit="480",
-        stop_loss="450",
-    )
-    symbol: Symbol
-    side: Side
-    qty: Amount
-    order_type: OrdType = OrdType.MARKET
-    time_in_force: TimeInForce = TimeInForce.DAY
-    limit_price: Amount | None = None
-    stop_price: Amount | None = None
-    trail_offset: Amount | None = None
-    limit_offset: Amount | None = None
-    post_only: bool = False
-    reduce_only: bool = False
-    reference_price: Amount | None = None
-    strategies: Annotated[list[Name], Field(max_length=10)] = []
-    take_profit: Amount | None = None
-    stop_loss: Amount | None = None
-    schedule: Literal["", "twap", "vwap", "pov", "is"] = ""
-    end_at: Annotated[AwareDatetime, Field(lt=LATEST)] | None = None
-
-    @property
-    def terms(self) -> Terms:
-        return Terms(
-            self.order_type,
-            self.time_in_force,
-            self.limit_price,
-            self.stop_price,
-            self.trail_offset,
-            self.limit_offset,
-            self.post_only,
-            self.reduce_only,
-        )
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Leg:
-        if objection := self.terms.objection():
-            raise ValueError(objection)
-        if bool(self.schedule) is not (self.end_at is not None):
-            raise ValueError("a schedule needs end_at, and end_at a schedule")
-        return self
-
-    def order(self, then: tuple[ManualOrder, ...] = ()) -> ManualOrder:
-        """As the daemon takes it."""
-        return ManualOrder(
-            symbol=self.symbol,
-            side=self.side,
-            qty=self.qty,
-            terms=self.terms,
-            reference_price=self.reference_price,
-            strategies=tuple(self.strategies),
-            take_profit=self.take_profit,
-            stop_loss=self.stop_loss,
-            then=then,
-            schedule=self.schedule,
-            end_at=self.end_at,
-        )
-
-
-class NewOrder(Leg):
-    """An order; `then` are sent once it is filled (one-triggers-other)."""
-
-    then: Annotated[list[Leg], Field(max_length=4)] = []
-
-    def request(self) -> ManualOrder:
-        """As the daemon takes it, with what follows."""
-        return self.order(tuple(leg.order() for leg in self.then))
 
 
 class Amend(BaseModel):
     """What is to change: the order is canceled and replaced by one for what it left."""
 
-    model_config = _example(limit_price="459.50")
+    model_config = example(limit_price="459.50")
     qty: Amount | None = None
     limit_price: Amount | None = None
     stop_price: Amount | None = None
@@ -179,7 +97,7 @@ class Amend(BaseModel):
 class Halted(BaseModel):
     """The switch as it stands."""
 
-    model_config = _example(scope="symbol", key="AAPL", engaged=True, reason="news is out", actor="local")
+    model_config = example(scope="symbol", key="AAPL", engaged=True, reason="news is out", actor="local")
     scope: str
     key: str
     engaged: bool
@@ -190,14 +108,14 @@ class Halted(BaseModel):
 class Canceling(BaseModel):
     """Orders that the broker was asked to cancel: how they end comes as events."""
 
-    model_config = _example(client_order_ids=[ID])
+    model_config = example(client_order_ids=[ID])
     client_order_ids: list[str]
 
 
 class Decided(BaseModel):
     """What risk said of one order."""
 
-    model_config = _example(
+    model_config = example(
         client_order_id=ID, symbol="AAPL", side="buy", qty="10", outcome="accepted", reason_code="ACCEPTED", detail=""
     )
     client_order_id: Annotated[str, Field(pattern=ORDER_ID)]
@@ -251,7 +169,7 @@ class Change(BaseModel):
 class Released(BaseModel):
     """The batch is looked at again."""
 
-    model_config = _example(batch_id="6f9619ff-8b86-5d01-b42d-00cf4fc964ff", actor="local", reason="checked by hand")
+    model_config = example(batch_id="6f9619ff-8b86-5d01-b42d-00cf4fc964ff", actor="local", reason="checked by hand")
     batch_id: str
     actor: str
     reason: str
@@ -260,7 +178,7 @@ class Released(BaseModel):
 class Unblocked(BaseModel):
     """The symbol trades again."""
 
-    model_config = _example(symbol="AAPL", actor="local")
+    model_config = example(symbol="AAPL", actor="local")
     symbol: str
     actor: str
 
@@ -288,5 +206,5 @@ class Reconciled(BaseModel):
 class Woken(BaseModel):
     """Market time, once everything that was due is done."""
 
-    model_config = _example(market_time=AT)
+    model_config = example(market_time=AT)
     market_time: datetime

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from execution_daemon.api.bodies import AllDecided, Amend, Because, Canceling, NewOrder
+from execution_daemon.api.bodies import AllDecided, Amend, Because, Canceling
 from execution_daemon.api.calls import COMMAND, Command, Here, Trader, of_the_daemon
 from execution_daemon.api.fields import ORDER_ID
+from execution_daemon.api.order_bodies import NewOrder, OneOf
 
 router = APIRouter(tags=["orders"])
 OrderId = Annotated[str, Path(pattern=ORDER_ID)]
@@ -21,7 +22,19 @@ async def submit(here: Here, caller: Trader, once: Command, body: NewOrder) -> R
 
     async def work(command_id: UUID) -> AllDecided:
         await here.ensure_symbols([body.symbol, *(leg.symbol for leg in body.then)])
-        return AllDecided.of(await of_the_daemon(here.commands.submit(body.request(), caller.name, command_id)))
+        return AllDecided.of(await of_the_daemon(here.commands.submit(body.order(), caller.name, command_id)))
+
+    return await once.run(caller, body, work)
+
+
+@router.post("/oco", responses=COMMAND, response_model=AllDecided)
+async def submit_one_of(here: Here, caller: Trader, once: Command, body: OneOf) -> Response:
+    """Decide on orders of which one cancels the others, and send what is accepted."""
+
+    async def work(command_id: UUID) -> AllDecided:
+        await here.ensure_symbols(order.symbol for order in body.orders)
+        requests = tuple(order.order() for order in body.orders)
+        return AllDecided.of(await of_the_daemon(here.commands.submit_one_of(requests, caller.name, command_id)))
 
     return await once.run(caller, body, work)
 

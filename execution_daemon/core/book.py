@@ -27,7 +27,7 @@ from bifrost_core.trading.orders import (
     Unblock,
 )
 from bifrost_core.trading.positions import FLAT, Fill, Holdings, Position
-from bifrost_core.trading.risk import Exposure
+from bifrost_core.trading.risk import Alternatives, Exposure
 from bifrost_core.trading.terms import Side
 from execution_daemon.brokers.port import Adjustment
 from execution_daemon.core.parents import Parent
@@ -74,14 +74,29 @@ class Book:
         Held orders that reduce do not count yet: what they would reduce is not there before the other order has ended.
         """
         known = {symbol: Exposure(position.quantity) for symbol, position in self.holdings.positions.items()}
-        for order in self.open_orders():
-            if order.status is OrdStatus.HELD and not order.reserved_value:
-                continue
+        for order in self._counted():
             _add(known, order.ticket.symbol, order.ticket.side, order.leaves_qty)
         for parent in self.parents.values():
             if parent.is_working:
                 _add(known, parent.symbol, parent.side, self.remaining(parent))
         return known
+
+    def alternatives(self) -> dict[Alternatives, Decimal]:
+        """Of the shares in `exposures`, those of orders that cancel one another."""
+        found: dict[Alternatives, Decimal] = {}
+        for order in self._counted():
+            if key := alternatives_of(order.ticket):
+                found[key] = found.get(key, ZERO) + order.leaves_qty
+        return found
+
+    def _counted(self) -> Iterator[Order]:
+        return (o for o in self.open_orders() if o.status is not OrdStatus.HELD or o.reserved_value)
+
+
+def alternatives_of(ticket: Ticket) -> Alternatives | None:
+    """The orders that cancel one another of which this is one."""
+    link = ticket.contingency
+    return Alternatives(link.group_id, ticket.symbol, ticket.side) if link and link.is_oco else None
 
 
 def _add(known: dict[str, Exposure], symbol: str, side: Side, qty: Decimal) -> None:
@@ -387,13 +402,19 @@ def prune(book: Book) -> Book:
 
 
 def signed_leaves(book: Book) -> dict[str, Decimal]:
-    """Shares still to come from open orders and parents, signed, by symbol."""
+    """Shares still to come from open orders and parents, signed, by symbol; of orders that cancel one another once."""
     pending: dict[str, Decimal] = {}
+    largest: dict[Alternatives, Decimal] = {}
     for order in book.open_orders():
         if order.status is OrdStatus.HELD and not order.ticket.increases_exposure:
             continue  # an exit that may never be sent is no plan to be flat
         ticket = order.ticket
-        pending[ticket.symbol] = pending.get(ticket.symbol, ZERO) + order.leaves_qty * ticket.side.sign
+        if key := alternatives_of(ticket):
+            largest[key] = max(largest.get(key, ZERO), order.leaves_qty)
+        else:
+            pending[ticket.symbol] = pending.get(ticket.symbol, ZERO) + order.leaves_qty * ticket.side.sign
+    for one, qty in largest.items():
+        pending[one.symbol] = pending.get(one.symbol, ZERO) + qty * one.side.sign
     for parent in book.parents.values():
         if parent.is_working:
             pending[parent.symbol] = pending.get(parent.symbol, ZERO) + book.remaining(parent) * parent.side.sign

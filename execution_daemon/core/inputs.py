@@ -120,6 +120,7 @@ def _tally(book: Book, controls: Controls, prices: Mapping[str, Decimal], backlo
         alike={recent.shape: recent.at for recent in controls.recent},
         executions=_executions(controls.recent),
         allotted=_allotted(book.orders.values()),
+        alternatives=book.alternatives(),
     )
 
 

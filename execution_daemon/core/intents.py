@@ -191,7 +191,7 @@ def _with_the_first(ask: Ask, refused: Mapping[str, Deny]) -> Deny | None:
 
 def proposal_of(ask: Ask) -> Proposal:
     """What the risk controls are asked about."""
-    ticket = ask.ticket
+    ticket, link = ask.ticket, ask.ticket.contingency
     return Proposal(
         client_order_id=ticket.client_order_id,
         account=ticket.account,
@@ -207,6 +207,7 @@ def proposal_of(ask: Ask) -> Proposal:
         as_of=ask.as_of,
         awaited=ask.awaited,
         is_parent=ask.schedule is not None,
+        group=link.group_id if link and link.is_oco else "",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -70,6 +70,16 @@ def asked_for(desk: Desk, book: Book, request: ManualOrder) -> tuple[Ask, ...]:
     if is_parent and (request.then or request.take_profit or request.stop_loss):
         raise BrokerError("an order that is worked in slices takes no orders after it", "Send them when it is done")
     return tuple(_asks(desk, book, request, "", None))
+
+
+def one_of(desk: Desk, book: Book, requests: Sequence[ManualOrder]) -> tuple[Ask, ...]:
+    """Orders that cancel one another: what one of them executes the others may no longer.
+
+    They are plain and for as many shares. Raises BrokerError where one has no price to be sized by.
+    """
+    link = Contingency(_id(desk, "oco"), is_oco=True)
+    tickets = (_ticket(desk, book, request, str(number), link) for number, request in enumerate(requests))
+    return tuple(Ask(ticket, desk.market.now) for ticket in tickets)
 
 
 def _asks(desk: Desk, book: Book, request: ManualOrder, path: str, first: Ticket | None) -> Iterator[Ask]:

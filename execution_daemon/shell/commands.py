@@ -16,7 +16,16 @@ from bifrost_core.trading.risk import RiskCode, SessionHours
 from execution_daemon.core.book import Amend, Book, CancelAsked
 from execution_daemon.core.inputs import Market
 from execution_daemon.core.intents import Ask, Work, decide_all, last_prices
-from execution_daemon.core.manual import Decision, Desk, ManualOrder, amended, asked_for, closing, schedule_named
+from execution_daemon.core.manual import (
+    Decision,
+    Desk,
+    ManualOrder,
+    amended,
+    asked_for,
+    closing,
+    one_of,
+    schedule_named,
+)
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.committer import Committer
 from execution_daemon.shell.inbox import Inbox
@@ -105,6 +114,17 @@ class Commands:
             desk = await self._scheduled(self._desk(market, command_id), request)
             asks = asked_for(desk, self._keeper.book, request)
             log.info("%s orders %s %s %s", actor, request.side, request.qty, request.symbol)
+            return await self._decide(self._keeper.book, asks, market)
+
+        return await self._inbox.ask(work)
+
+    async def submit_one_of(self, requests: Sequence[ManualOrder], actor: str, command_id: UUID) -> list[Decision]:
+        """Decide on orders of which one cancels the others; each is decided on its own."""
+
+        async def work() -> list[Decision]:
+            market = await self._market(set[str]().union(*map(self._symbols_of, requests)))
+            asks = one_of(self._desk(market, command_id), self._keeper.book, requests)
+            log.info("%s orders one of %s", actor, ", ".join(f"{r.side} {r.qty} {r.symbol}" for r in requests))
             return await self._decide(self._keeper.book, asks, market)
 
         return await self._inbox.ask(work)

@@ -10,6 +10,7 @@ from bifrost_core.trading.risk.decision import CONTROLS, decide
 from bifrost_core.trading.risk.exposure import purchasing_power
 from bifrost_core.trading.risk.losses import TradingState, daily_loss, drawdown, trading_state
 from bifrost_core.trading.risk.model import (
+    Alternatives,
     DayState,
     Deny,
     Exposure,
@@ -29,6 +30,7 @@ from bifrost_core.trading.risk.tally import Tally
 __all__ = [
     "CONTROLS",
     "PUBLISHED",
+    "Alternatives",
     "Context",
     "DayState",
     "Deny",

@@ -27,7 +27,8 @@ class Proposal:
     """The order that is asked about; `qty` unsigned; `reference_price` is what it is sized at.
 
     `as_of` is the session whose close the signal was made from, None where a person gave the order. `awaited` is for an
-    order that is held until others are filled: the signed shares that those will have brought by then.
+    order that is held until others are filled: the signed shares that those will have brought by then. `group` is that
+    of orders which cancel one another, empty for any other.
     """
 
     client_order_id: str
@@ -44,6 +45,7 @@ class Proposal:
     as_of: date | None = None
     awaited: Decimal = ZERO
     is_parent: bool = False
+    group: str = ""
 
     @property
     def price(self) -> Decimal | None:
@@ -145,6 +147,11 @@ class Exposure:
         """Shares held, signed, once every order is filled."""
         return self.held + self.buying - self.selling
 
+    @property
+    def working(self) -> Decimal:
+        """Shares still to come, both ways."""
+        return self.buying + self.selling
+
     def plus(self, side: Side, qty: Decimal) -> Exposure:
         """With another working order."""
         if side is Side.BUY:
@@ -162,6 +169,14 @@ class Exposure:
         if side is Side.BUY:
             return self.held + self.buying + qty <= 0
         return self.held - self.selling - qty >= 0
+
+
+class Alternatives(NamedTuple):
+    """Orders that cancel one another, of one symbol and side."""
+
+    group: str
+    symbol: str
+    side: Side
 
 
 FLAT = Exposure()

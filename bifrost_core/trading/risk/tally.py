@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bifrost_core.trading.orders import ZERO
-from bifrost_core.trading.risk.model import FLAT, Exposure, Proposal, Resting, Shape
+from bifrost_core.trading.risk.model import FLAT, Alternatives, Exposure, Proposal, Resting, Shape
 from bifrost_core.trading.terms import OrdType, Side
 
 NOT_IN_THE_MARKET = frozenset(OrdType) - {OrdType.MARKET, OrdType.LIMIT}  # before a price triggers them
@@ -32,7 +32,8 @@ class Tally:
     `prices` value what is held and working; a parent's unsent shares are working, so its slices add nothing.
     `reserved` is what working orders reserve, `value` and `orders` those of the day. `alike` says when an order of a
     shape was last accepted, `executions` how many of a symbol and side were executed in the last hour, `allotted` how
-    much of a parent its slices have, filled and working.
+    much of a parent its slices have, filled and working, `alternatives` how much of the exposures is of orders that
+    cancel one another: of several exits one is executed.
     """
 
     exposures: dict[str, Exposure] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Tally:
     alike: dict[Shape, datetime] = field(default_factory=dict)
     executions: dict[tuple[str, Side], int] = field(default_factory=dict)
     allotted: dict[str, Decimal] = field(default_factory=dict)
+    alternatives: dict[Alternatives, Decimal] = field(default_factory=dict)
     gross: Decimal = field(init=False, default=ZERO)
     held: Decimal = field(init=False, default=ZERO)
     settled: Decimal = field(init=False, default=ZERO)
@@ -68,11 +70,16 @@ class Tally:
     def change(self, p: Proposal) -> Change:
         """What `p` would change; worked out once however many controls ask."""
         if self._asked is None or self._asked[0] is not p:
-            before, qty = self.exposures.get(p.symbol, FLAT), ZERO if p.parent_id else p.qty
-            after = before.plus(p.side, qty)
-            reduces = (before.once_filled(p.awaited) if p.awaited else before).is_reduced_by(p.side, qty)
-            self._asked = (p, Change(before, after, after.worst > before.worst, reduces))
+            self._asked = (p, self._changed(p, ZERO if p.parent_id else p.qty))
         return self._asked[1]
+
+    def _changed(self, p: Proposal, qty: Decimal) -> Change:
+        before = self.exposures.get(p.symbol, FLAT)
+        others = self.alternatives.get(Alternatives(p.group, p.symbol, p.side), ZERO) if p.group else ZERO
+        alone = before.plus(p.side, -others)
+        reduces = (alone.once_filled(p.awaited) if p.awaited else alone).is_reduced_by(p.side, qty)
+        after = before.plus(p.side, max(qty - others, ZERO) if reduces else qty)
+        return Change(before, after, after.worst > before.worst, reduces)
 
     def sector(self, symbol: str) -> str:
         """The sector of `symbol`; instruments without one are a sector of their own."""
@@ -84,6 +91,9 @@ class Tally:
         self._asked = None
         self.exposures[p.symbol] = change.after
         self._move(p.symbol, change.before, change.after, price)
+        if p.group:
+            key, added = Alternatives(p.group, p.symbol, p.side), change.after.working - change.before.working
+            self.alternatives[key] = self.alternatives.get(key, ZERO) + added
         self.known_ids.add(p.client_order_id)
         self.orders += 1
         if p.parent_id:

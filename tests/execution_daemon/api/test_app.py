@@ -13,9 +13,9 @@ from tests.execution_daemon.api.conftest import PROBLEM, key
 
 READS = ("/ready", "/state", "/metrics", "/orders", "/orders/x", "/fills", "/positions", "/limits", "/decisions")
 COMMANDS = {
-    "/orders": Scope.TRADE, "/orders/x/cancel": Scope.TRADE, "/orders/x/amend": Scope.TRADE, "/halt": Scope.TRADE,
-    "/cancel-all": Scope.TRADE, "/flatten": Scope.TRADE, "/reconcile": Scope.TRADE, "/wake": Scope.TRADE,
-    "/resume": Scope.RISK, "/approve": Scope.RISK, "/apply": Scope.RISK, "/unblock": Scope.RISK,
+    "/orders": Scope.TRADE, "/orders/x/cancel": Scope.TRADE, "/orders/x/amend": Scope.TRADE, "/oco": Scope.TRADE,
+    "/halt": Scope.TRADE, "/cancel-all": Scope.TRADE, "/flatten": Scope.TRADE, "/reconcile": Scope.TRADE,
+    "/wake": Scope.TRADE, "/resume": Scope.RISK, "/approve": Scope.RISK, "/apply": Scope.RISK, "/unblock": Scope.RISK,
     "/batches/6f9619ff-8b86-5d01-b42d-00cf4fc964ff/release": Scope.RISK, "/tokens/x/revoke": Scope.ADMIN,
 }  # fmt: skip
 ROUTES = {("GET", path): Scope.READ for path in READS} | {("POST", path): scope for path, scope in COMMANDS.items()}

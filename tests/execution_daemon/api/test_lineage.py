@@ -83,10 +83,10 @@ def test_a_denied_order_and_a_denied_amendment_lead_back_too(anna, explained):
 
 def test_linked_orders_lead_back_to_one_command(shop, anna, explained, unresolved):
     """The exit of a bracket is traded for the same reason as its entry, and after it."""
-    bracket = BUY | {"stop_loss": "27"}
-    entry, loss = ids(anna.post("/orders", bracket))
+    bracket = BUY | {"take_profit": "29", "stop_loss": "27"}
+    entry, profit, loss = ids(anna.post("/orders", bracket))
     close(shop)
-    commands = {[link.name for link in explained(key).walk()][-1] for key in (entry, loss)}
+    commands = {[link.name for link in explained(key).walk()][-1] for key in (entry, profit, loss)}
     assert len(commands) == 1
     assert dict(explained(loss).facts)["waited for"] == f"{entry} to be executed"
     assert unresolved() == []

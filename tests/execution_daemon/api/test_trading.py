@@ -132,6 +132,44 @@ def test_cancel_all_and_flatten_leave_nothing(shop):
     shop.daemon.wait(lambda: anna.get("/positions")["items"] == [], "the position to be closed")
 
 
+def test_one_order_cancels_the_other(shop):
+    """A take profit and a stop over one position: both executed, they would sell it twice."""
+    shop.daemon.start()
+    anna = Person(shop, "anna", Scope.READ, Scope.TRADE)
+    shop.daemon.wait_intake(shop.write({"MSFT": "0.1"}), "worked")
+    shop.move_clock(shop.session.open_at)
+    shop.daemon.wait(lambda: bool(anna.get("/positions")["items"]), "a position")
+    (held,) = anna.get("/positions")["items"]
+    sale = {"symbol": "MSFT", "side": "sell", "qty": held["quantity"], "time_in_force": "gtc", "reduce_only": True}
+    profit = sale | {"order_type": "limit", "limit_price": "30"}
+    stop = sale | {"order_type": "stop", "stop_price": "28"}
+    decisions = anna.post("/oco", {"orders": [profit, stop]})["decisions"]
+    assert [one["reason_code"] for one in decisions] == ["ACCEPTED", "ACCEPTED"]
+    first, second = (one["client_order_id"] for one in decisions)
+    shop.daemon.wait(lambda: status_of(anna, second) == "new", "the stop to work")
+    shop.move_clock(shop.session.close_at)
+    shop.daemon.wait(lambda: status_of(anna, first) == "canceled", "the other to be canceled")
+    assert status_of(anna, second) == "filled"
+    assert anna.get("/positions")["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("orders", "fault"),
+    [
+        ([LIMIT], "at least 2"),
+        ([LIMIT, LIMIT | {"qty": "11"}], "the same qty"),
+        ([LIMIT, LIMIT | {"take_profit": "30"}], "take_profit"),
+        ([LIMIT, LIMIT | {"limit_price": None}], "needs limit_price"),
+        ([LIMIT] * 6, "at most 5"),
+    ],
+)
+def test_what_cannot_be_one_of_several_is_refused(anna, orders, fault):
+    """A group that does not mean what it says would leave one order working."""
+    problem = anna.post("/oco", {"orders": orders}, status=422)
+    assert problem["type"] == "urn:bifrost:problem:invalid-request"
+    assert fault in problem["detail"]
+
+
 def test_closing_that_was_cut_off_closes_once(shop):
     """A second order for the same shares would open a short position."""
     shop.daemon.start()

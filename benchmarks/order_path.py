@@ -144,10 +144,16 @@ select extract(epoch from pg_xact_commit_timestamp(b.xmin)), extract(epoch from 
 from signals.target_batches b join trading.orders o using (batch_id) join trading.order_events e using (client_order_id)
 where b.batch_id = %s and e.kind = 'intent' group by b.xmin
 """
+RECONCILED = "select exists (select from trading.reconciliations where event_at >= %s)"
 
 
 def rebalance(shop: Shop) -> tuple[float, float]:
-    """Milliseconds from the batch's commit to the last intent's: less the time waited for the broker, and in all."""
+    """Milliseconds from the batch's commit to the last intent's: less the time waited for the broker, and in all.
+
+    The last close is reconciled before, as it is in the night that lies between.
+    """
+    for closed in [s for s in shop.server.market.sessions if s.close_at < shop.session.open_at][-1:]:
+        shop.until(lambda: shop.read(RECONCILED, closed.close_at) == [(True,)], "the close to be reconciled")
     batch = shop.post()
     shop.close_session()
     written, durable_at = map(float, shop.read(BATCH_AND_INTENTS, batch)[0])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -32,8 +31,7 @@ def work(
     """Plan `batch` against the book and decide on every order; with a `schedule` they are worked in slices."""
     prices = _prices(batch, market)
     planned = _planned(book, batch, book.holdings.equity(prices), controls.limits, generation)
-    asks = [replace(ask, schedule=schedule) for ask in _asks(batch, planned, market)]
-    return decide_all(book, asks, market, controls, prices, backlog)
+    return decide_all(book, _asks(batch, planned, market, schedule), market, controls, prices, backlog)
 
 
 def _prices(batch: TargetBatch, market: Market) -> dict[str, Decimal]:
@@ -56,7 +54,9 @@ def _planned(
     )
 
 
-def _asks(batch: TargetBatch, planned: Iterable[PlannedOrder], market: Market) -> Iterator[Ask]:
+def _asks(
+    batch: TargetBatch, planned: Collection[PlannedOrder], market: Market, schedule: Schedule | None
+) -> Iterator[Ask]:
     """A change that crosses zero is two orders: the second waits until the first is filled, and misses the auction."""
     closing = {order.symbol: order for order in planned if order.leg is Leg.CLOSE}
     for order in planned:
@@ -76,7 +76,7 @@ def _asks(batch: TargetBatch, planned: Iterable[PlannedOrder], market: Market) -
             contingency=_second_leg(first) if first else None,
             strategies=batch.strategies,
         )
-        yield Ask(ticket, batch.valid_from, batch.as_of_session, first.signed_qty if first else ZERO)
+        yield Ask(ticket, batch.valid_from, batch.as_of_session, first.signed_qty if first else ZERO, schedule)
 
 
 def _second_leg(first: PlannedOrder) -> Contingency:

@@ -76,9 +76,9 @@ class Intent:
         return self.ask.parent(self.at) if self.ask.schedule else None
 
     def as_json(self) -> dict[str, Any]:
-        """The row that trading.submit_intents_v1 takes; numbers as text."""
+        """The row that trading.submit_intents_v1 takes: numbers as text, and only what there is."""
         ticket, parent = self.ticket, self.parent
-        return {
+        row = {
             "client_order_id": ticket.client_order_id,
             "batch_id": str(ticket.batch_id),
             "strategies": list(ticket.strategies),
@@ -96,6 +96,7 @@ class Intent:
             **_decision_json(self.denied),
             "detail": _detail_json(self.denied, self.ask.command_id),
         }
+        return {name: value for name, value in row.items() if value is not None}
 
 
 def _terms_json(ticket: Ticket) -> dict[str, Any]:

@@ -78,8 +78,7 @@ class Intake:
             )
             return
         symbols = self.keeper.book.holdings.symbols | {target.symbol for target in batch.targets}
-        market = await self.reader.market(symbols, self._session)
-        controls = await self.reader.controls(market, symbols)
+        market, controls = await self.reader.look(symbols, self._session)
         await self.store.decide_batch(batch.batch_id, "accepted", market.now)
         self.keeper.reached(FailPoint.BATCH_ACCEPTED)
         backlog = self.keeper.to_send.qsize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from decimal import Decimal
 
@@ -43,7 +44,17 @@ class MarketReader:
 
     async def controls(self, market: Market, symbols: Collection[str]) -> Controls:
         """What stands against orders in `symbols`."""
-        return await self._store.controls(market.session.session, market.now, symbols)
+        facts = await self._store.facts(market.session.session, symbols)
+        return await self._store.controls(market.session.session, market.now, facts)
+
+    async def look(self, symbols: Collection[str], session: SessionHours) -> tuple[Market, Controls]:
+        """Both; what is known from before the session is read while the broker is asked."""
+        known = asyncio.ensure_future(self._store.facts(session.session, symbols))
+        try:
+            market = await self.market(symbols, session)
+        finally:
+            facts = await known
+        return market, await self._store.controls(session.session, market.now, facts)
 
 
 def _quote(trade: LastTrade) -> Quote:

@@ -17,12 +17,10 @@ Rows = Callable[..., Coroutine[Any, Any, list[dict[str, Any]]]]
 
 
 class RiskInputs:
-    """`rows(name, **params)` runs a statement of `sql/*.sql`. What is known of symbols is kept for the session."""
+    """`rows(name, **params)` runs a statement of `sql/*.sql`."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._session: date | None = None
-        self._facts: dict[str, SymbolFacts] = {}
 
     async def controls(
         self,
@@ -30,28 +28,24 @@ class RiskInputs:
         kill_switches: Collection[tuple[str, str]],
         session: date,
         now: datetime,
-        symbols: Collection[str],
+        facts: Mapping[str, SymbolFacts],
     ) -> Controls:
-        """What stands against orders in `symbols`, to be traded in `session`, at market time `now`."""
+        """What stands against orders in the symbols of `facts`, to be traded in `session`, at market time `now`."""
         day, reconciled_at = await self._day(session, now)
         return Controls(
             limits=limits,
             kill_switches=kill_switches,
             restricted=await self._restricted(session),
-            facts=await self.facts(session, symbols),
+            facts=facts,
             day=day,
             reconciled_at=reconciled_at,
             recent=await self._recent(now),
         )
 
     async def facts(self, session: date, symbols: Collection[str]) -> Mapping[str, SymbolFacts]:
-        """What is known of `symbols` from before `session`; read once a session, so it may be asked ahead of need."""
-        if session != self._session:
-            self._session, self._facts = session, {}
-        if missing := sorted(set(symbols) - self._facts.keys()):
-            rows = await self._rows("risk_facts", session=session, symbols=missing)
-            self._facts |= {row["symbol"]: _facts(row) for row in rows}
-        return self._facts
+        """What is known of `symbols` from before `session`: not kept, for a bar of it may come late or be corrected."""
+        rows = await self._rows("risk_facts", session=session, symbols=sorted(symbols))
+        return {row["symbol"]: _facts(row) for row in rows}
 
     async def _restricted(self, session: date) -> Mapping[str, Restriction]:
         rows = await self._rows("risk_restricted", session=session)

@@ -15,7 +15,7 @@ from bifrost_core.settings import Settings
 from bifrost_core.trading.limits import Limit, LimitCode, Limits
 from bifrost_core.trading.orders import Block, BlockCode, Order, OrderEvent, Ticket, Unblock, fold, opened
 from bifrost_core.trading.positions import Holdings, Position
-from bifrost_core.trading.risk import SessionHours
+from bifrost_core.trading.risk import SessionHours, SymbolFacts
 from bifrost_core.trading.targets import TargetBatch
 from execution_daemon.core.book import Adjusted, Blocked, Book, Booked, Input, Record, RecordAdjustment, Reported
 from execution_daemon.core.inputs import Controls
@@ -244,10 +244,14 @@ class Store:
     async def kill_switches(self) -> list[DictRow]:
         return await self._rows("kill_switches")
 
-    async def controls(self, session: date, now: datetime, symbols: Collection[str]) -> Controls:
-        """What stands against orders in `symbols`, to be traded in `session`, at market time `now`."""
+    async def facts(self, session: date, symbols: Collection[str]) -> Mapping[str, SymbolFacts]:
+        """What is known of `symbols` from before `session`."""
+        return await self._risk.facts(session, symbols)
+
+    async def controls(self, session: date, now: datetime, facts: Mapping[str, SymbolFacts]) -> Controls:
+        """What stands against orders in the symbols of `facts`, to be traded in `session`, at market time `now`."""
         switches = frozenset((row["scope"], row["key"]) for row in await self.kill_switches())
-        return await self._risk.controls(await self.limits(), switches, session, now, symbols)
+        return await self._risk.controls(await self.limits(), switches, session, now, facts)
 
     async def record_equity(self, equity: Decimal, at: datetime) -> None:
         """Mark the account's equity: daily loss and drawdown are measured from these."""

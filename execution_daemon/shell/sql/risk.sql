@@ -17,7 +17,7 @@ with wanted as (
     where b.instrument_id in (select w.instrument_id from wanted w)
       and b.session >= %(session)s::date - 45 and b.session < %(session)s
     order by b.instrument_id, b.session desc, b.ingested_at desc
-), splits as (
+), splits as materialized (  -- few: looked through for each bar
     select distinct on (a.instrument_id, a.ex_session) a.instrument_id, a.ex_session, a.price_factor
     from raw.corporate_actions a
     where a.kind = 'split' and a.ex_session > %(session)s::date - 45 and a.ex_session <= %(session)s

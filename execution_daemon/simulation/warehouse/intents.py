@@ -31,10 +31,10 @@ def submit_intents(tx: Transaction, given: Given) -> list[Row]:
     answers = []
     for raw in json.loads(given["intents"]):
         intent = {name: raw.get(name) for name in FIELDS}
-        intent["is_killed"] = is_killed(tx, given["account"], intent["symbol"], intent["strategies"] or [])
         if intent["outcome"] == "accepted":
             reserved = _accept(tx, given, intent, reserved)
         _decide(tx, given, intent)
+        audit.append(tx.tables, "intent", _told(given, raw, intent), given["at"])
         answers.append({name: intent[name] for name in ("client_order_id", "outcome", "reason_code")})
     if reserved > before:
         if reserved > limit:
@@ -46,12 +46,12 @@ def submit_intents(tx: Transaction, given: Given) -> list[Row]:
 def _accept(tx: Transaction, given: Given, intent: dict[str, Any], reserved: Any) -> Any:
     """Write the order unless something denies it; returns what is reserved after it."""
     more, limit = numeric(intent["reserved_value"]), given["reserve_limit"]
-    if intent["is_killed"]:
+    if is_killed(tx, given["account"], intent["symbol"], intent["strategies"] or []):
         intent |= {"outcome": "denied", "reason_code": "KILL_SWITCH"}
     elif more > 0 and reserved + more > limit:
         intent |= {
             "outcome": "denied",
-            "reason_code": "MAX_GROSS",
+            "reason_code": "BUYING_POWER",
             "limit_value": limit,
             "actual_value": reserved + more,
         }
@@ -161,8 +161,15 @@ def _decide(tx: Transaction, given: Given, intent: dict[str, Any]) -> None:
         "decided_at": given["at"],
     }
     tx.tables.decisions.append(decision)
-    told = {name: value for name, value in intent.items() if value is not None}
-    audit.append(tx.tables, "intent", {**told, "account": given["account"], "epoch": given["epoch"]}, given["at"])
+
+
+def _told(given: Given, raw: Row, intent: Row) -> Row:
+    """What the chain keeps: the intent as it was given, and what became of it where that is something else."""
+    told = raw | {"account": given["account"], "epoch": given["epoch"]}
+    if intent["outcome"] == raw["outcome"]:
+        return told
+    decided = {name: intent[name] for name in ("outcome", "reason_code", "limit_value", "actual_value")}
+    return told | {name: value for name, value in decided.items() if value is not None}
 
 
 @value

@@ -46,6 +46,7 @@ def acquire_lease(tx: Transaction, given: Given) -> int | None:
 def renew_lease(tx: Transaction, given: Given) -> bool:
     if not leads(tx, given):
         return False
+    tx.try_lock(given["account"])
     tx.tables.leases.change(given["account"], expires_at=tx.now + timedelta(seconds=given["seconds"]))
     return True
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from execution_daemon.brokers.alpaca import ACTIVITIES_PAGE, AlpacaBroker
+from execution_daemon.brokers.alpaca import ACTIVITIES_PAGE, ASSETS_ONE_BY_ONE, AlpacaBroker
 from execution_daemon.brokers.port import AdjustmentKind, BrokerUnclear, Side
 from tests.execution_daemon.brokers.conformance import AdjustmentConformance, BrokerConformance, BustConformance
 from tests.execution_daemon.brokers.venue import Day, Ear, Venue
@@ -129,6 +129,15 @@ async def test_a_halt_and_what_can_be_borrowed_are_told(venue, shared_exchange):
     found = (await venue.broker.tradability(["MSFT"]))["MSFT"]
     assert (found.is_halted, found.is_short_restricted, found.is_fractionable) == (True, True, False)
     assert found.available_to_short == 250
+
+
+async def test_many_symbols_are_asked_for_in_one_list(venue, shared_exchange):
+    """A rebalance of 500 would spend Alpaca's requests of two minutes on what may be traded; all would be late."""
+    tell(shared_exchange, "assets/MSFT", {"halted": True})
+    many = ["MSFT", "AAPL", *(f"NONE{n}" for n in range(ASSETS_ONE_BY_ONE))]
+    found = await venue.broker.tradability(many)
+    assert found == await venue.broker.tradability(["AAPL", "MSFT"])
+    assert found["MSFT"].is_halted
 
 
 async def test_every_page_of_fills_is_read(venue):

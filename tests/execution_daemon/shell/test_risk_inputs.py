@@ -48,7 +48,10 @@ class Reader:
                 return await statements.rows(name, {**self.given, **params})
 
             try:
-                return await RiskInputs(rows).controls(Limits(DEFAULT_LIMITS), (), session, now, symbols)
+                inputs = RiskInputs(rows)
+                return await inputs.controls(
+                    Limits(DEFAULT_LIMITS), (), session, now, await inputs.facts(session, symbols)
+                )
             finally:
                 await statements.close()
 
@@ -182,24 +185,3 @@ def test_without_a_reconciliation_there_is_none(desk, trader, market):
                 (desk.given["epoch"], breaks, at),
             )
     assert desk.controls(DAY, opened + timedelta(minutes=2)).reconciled_at == opened
-
-
-def test_facts_are_read_once_a_session(desk, market):
-    """Five hundred symbols at every look would cost more than the orders."""
-    asked: list[list[str]] = []
-
-    async def rows(name: str, **params: Any) -> list[dict[str, Any]]:
-        asked.append(params["symbols"])
-        return [
-            dict.fromkeys(("previous_close", "period_mean", "adv", "sector"), None) | {"symbol": s}
-            for s in params["symbols"]
-        ]
-
-    async def run() -> None:
-        inputs = RiskInputs(rows)
-        await inputs.facts(DAY, {"A", "B"})
-        await inputs.facts(DAY, {"B", "C"})
-        await inputs.facts(date(2013, 2, 21), {"A"})
-
-    asyncio.run(run())
-    assert asked == [["A", "B"], ["C"], ["A"]]

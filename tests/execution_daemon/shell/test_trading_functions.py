@@ -6,7 +6,7 @@ import json
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -118,6 +118,17 @@ def test_a_duplicate_is_denied_also_within_one_call(desk):
     assert desk.read("select reserved from trading.cash") == [(Decimal(125),)]
 
 
+def test_slices_of_one_call_keep_within_their_parent_together(desk):
+    """Each fits what is left of the parent, both do not."""
+    schedule = {"algo": "twap", "slices": 2, "profile": [], "participation": "0", "start_volume": "0", "urgency": "0"}
+    window = {"start_at": AT.isoformat(), "end_at": (AT + timedelta(hours=1)).isoformat()}
+    assert desk.submit(intent(1, reserved_value="0", schedule=schedule, **window)) == [("accepted", "ACCEPTED")]
+    slices = [intent(n, parent_id="order-1", order_qty=qty) for n, qty in ((2, "6"), (3, "5"), (4, "4"))]
+    answers = desk.submit(*slices)
+    assert answers == [("accepted", "ACCEPTED"), ("denied", "PARENT_EXCEEDED"), ("accepted", "ACCEPTED")]
+    assert desk.read("select audit.verify()") == [(None,)]
+
+
 @pytest.mark.parametrize(
     ("scope", "key"), [("global", "*"), ("account", "paper"), ("symbol", "AAPL"), ("strategy", "m")]
 )
@@ -136,7 +147,7 @@ def test_reservations_never_exceed_their_limit(desk, limit, last):
     """Two orders that each fit must not fit together where their sum does not."""
     (first, _), (second, reason) = desk.submit(intent(1), intent(2), limit=limit)
     assert (first, second) == ("accepted", last)
-    assert reason == ("ACCEPTED" if last == "accepted" else "MAX_GROSS")
+    assert reason == ("ACCEPTED" if last == "accepted" else "BUYING_POWER")
 
 
 def test_closing_orders_reserve_nothing_and_always_fit(desk):
@@ -164,6 +175,21 @@ def test_an_expired_lease_is_taken_over_from_a_living_leader(settings, rival):
     hung.epoch = hung.call("acquire_lease_v1", "paper", "hung", 0.0)[0][0]
     assert rival.lead() == hung.epoch + 1
     hung.connection.close()
+
+
+def test_who_took_over_by_expiry_has_the_lock_once_it_is_free(settings, rival):
+    """A third daemon would take the lock of the leader that went for the leader's, and needlessly lead."""
+    hung = Desk(settings, "hung")
+    hung.epoch = hung.call("acquire_lease_v1", "paper", "hung", 0.0)[0][0]
+    rival.lead()
+    backend = hung.connection.info.backend_pid
+    hung.connection.close()
+    while rival.connection.execute("select from pg_stat_activity where pid = %s", (backend,)).fetchone() is not None:
+        pass  # the server notices a moment later
+    assert rival.leading("renew_lease_v1", 60.0) == [(True,)]
+    third = Desk(settings, "three")
+    assert third.lead() is None
+    third.connection.close()
 
 
 def test_a_dead_leader_is_followed_at_once(settings, rival):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from bifrost_core.errors import BrokerError
 from bifrost_core.trading.orders import OrdStatus
 from execution_daemon.api.context import Context
@@ -20,7 +22,7 @@ async def gauges_of(here: Context) -> Gauges:
         gauges["bifrost_last_reconciliation_clean"] = float(row["breaks"] == 0)
     if row["clean_seconds_ago"] is not None:
         gauges["bifrost_seconds_since_clean_reconciliation"] = row["clean_seconds_ago"]
-    return {**gauges, **await _of_the_limits(here)}
+    return {**gauges, **_of_the_throttle(here), **await _of_the_limits(here)}
 
 
 def _of_the_parts(here: Context) -> dict[str, float]:
@@ -37,6 +39,15 @@ def _of_the_parts(here: Context) -> dict[str, float]:
         "bifrost_orders_to_send": parts.keeper.to_send.qsize(),
         "bifrost_orders_to_look_up": parts.keeper.to_look_up.qsize(),
     }
+
+
+def _of_the_throttle(here: Context) -> Gauges:
+    """Messages to the broker that may go now: any, and those kept for cancels."""
+    try:
+        left = here.daemon.parts.sender.throttle.left(asyncio.get_running_loop().time())
+    except BrokerError:
+        return {}
+    return {"bifrost_message_tokens": {(("for", whom),): tokens for whom, tokens in left._asdict().items()}}
 
 
 async def _of_the_limits(here: Context) -> Gauges:

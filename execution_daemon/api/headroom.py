@@ -3,64 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from bifrost_core.errors import BrokerError
-from bifrost_core.trading.limits import LimitCode
-from bifrost_core.trading.orders import ZERO
-from bifrost_core.trading.risk import Tally
+from bifrost_core.trading import risk
+from bifrost_core.trading.limits import LimitCode, Limits
+from bifrost_core.trading.risk import Quote, SessionHours
+from bifrost_core.trading.risk.usage import usage
 from execution_daemon.api.context import Context
-from execution_daemon.core.book import Book
+from execution_daemon.core.inputs import Market, context
+from execution_daemon.core.intents import last_prices
+from execution_daemon.shell.risk_inputs import RiskInputs
 
 BROKER_SECONDS = 1.0
 PLACES = Decimal("0.000001")
 
 
 async def used_of(here: Context) -> Mapping[str, Decimal]:
-    """By limit code. Of a book that is not loaded, or whose prices the broker does not tell, less is known."""
-    used = await _of_the_day(here)
-    try:
-        parts = here.daemon.parts
-        used[LimitCode.MESSAGE_BACKLOG] = Decimal(parts.keeper.to_send.qsize())
-        book = parts.keeper.book
-        async with asyncio.timeout(BROKER_SECONDS):
-            trades = await here.daemon.broker.last_trade(book.exposures())
-    except (BrokerError, TimeoutError, OSError):
-        return used
-    return used | of_book(book, {symbol: trade.price for symbol, trade in trades.items()})
+    """By limit code, of what a decision would be made from now; nothing before the book is loaded.
 
-
-async def _of_the_day(here: Context) -> dict[str, Decimal]:
-    """Orders and their value in the session that is on, or comes next."""
-    at = here.daemon.clock.last
-    if at is None:
-        return {}
-    params = {"account": here.settings.account, "mic": here.settings.exchange, "at": at}
-    row = await here.warehouse.row("day", params)
-    return {LimitCode.MAX_DAILY_ORDERS: row["orders"], LimitCode.MAX_DAILY_VALUE: row["value"]} if row else {}
-
-
-def of_book(book: Book, prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """What the book uses of its exposure limits, counting the worst of working and unknown orders; `prices` in USD.
-
-    Empty where a symbol that counts has no price: nothing is said rather than something too small.
+    Where the broker does not answer, what depends on prices is left out.
     """
-    reserved = sum((order.reserved_value for order in book.open_orders()), ZERO)
-    tally = Tally(exposures=dict(book.exposures()), prices=prices, reserved=reserved)
-    equity = book.holdings.equity(prices)
-    if tally.unpriced or equity is None:
+    clock = here.daemon.clock
+    try:
+        sender = here.daemon.parts.sender
+    except BrokerError:
         return {}
-    largest = max((e.worst * prices.get(symbol, ZERO) for symbol, e in tally.exposures.items()), default=ZERO)
-    usd = {
-        LimitCode.MAX_GROSS: tally.gross,
-        LimitCode.MAX_NET: max(abs(tally.if_bought), abs(tally.if_sold)),
-        LimitCode.MAX_CONCENTRATION: largest,
-    }
-    used: dict[str, Decimal] = {LimitCode.MAX_POSITION: largest.quantize(PLACES)}
-    if equity > 0:
-        used |= {code: (value / equity).quantize(PLACES) for code, value in usd.items()}
-    return used
+    session = None if clock.last is None else await _session(here, clock.now())
+    if session is None:
+        return {}
+    used = usage(await _known(here, clock.now(), session))
+    tokens = sender.throttle.tokens(asyncio.get_running_loop().time())
+    used[LimitCode.MESSAGE_BURST] = Decimal(sender.throttle.burst - tokens)
+    return {code: value.quantize(PLACES) for code, value in used.items()}
+
+
+async def _session(here: Context, at: datetime) -> SessionHours | None:
+    row = await here.warehouse.row("session_from", {"mic": here.settings.exchange, "now": at})
+    return SessionHours(**row) if row else None
+
+
+async def _known(here: Context, at: datetime, session: SessionHours) -> risk.Context:
+    """What decisions are made from, read over the control plane's own connections."""
+    account = {"account": here.settings.account, "mic": here.settings.exchange}
+
+    async def rows(name: str, **params: Any) -> list[dict[str, Any]]:
+        return await here.warehouse.rows(name, {**account, **params})
+
+    keeper, inputs = here.daemon.parts.keeper, RiskInputs(rows)
+    symbols = keeper.book.exposures().keys()
+    facts = await inputs.facts(session.session, symbols)
+    controls = await inputs.controls(Limits(()), (), session.session, at, facts)
+    market = await _market(here, at, session, symbols)
+    return context(keeper.book, market, controls, last_prices(market), keeper.to_send.qsize())
+
+
+async def _market(here: Context, at: datetime, session: SessionHours, symbols: Collection[str]) -> Market:
+    """Last trades and the difference of the clocks, where the broker answers soon."""
+    broker, clock = here.daemon.broker, here.daemon.clock
+    try:
+        async with asyncio.timeout(BROKER_SECONDS):
+            trades = await broker.last_trade(symbols)
+            theirs = await broker.market_time() if clock.is_system else clock.now()
+    except (BrokerError, TimeoutError, OSError):
+        return Market(at, session, {}, {}, clock_skew=None)
+    skew = Decimal(repr((clock.now() - theirs).total_seconds()))
+    return Market(at, session, {s: Quote(trade.price, trade.at) for s, trade in trades.items()}, {}, skew)
 
 
 def left(limit: Decimal, used: Decimal | None) -> Decimal | None:

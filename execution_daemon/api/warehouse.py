@@ -14,12 +14,13 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from bifrost_core.settings import Settings
 from bifrost_core.warehouse.connect import Role, url
 from execution_daemon.api.problems import Kind, ProblemError
-from execution_daemon.shell.statements import load
+from execution_daemon.shell import statements
 
 CONNECTIONS_MAX = 4
 WAIT_SECONDS = 5.0
 STATEMENT_TIMEOUT = "10s"
-SQL = load(Path(__file__).parent / "sql")
+OF_DECISIONS = ("session_from", "risk_day", "risk_facts", "risk_recent", "risk_restricted")  # read as the daemon does
+SQL = {**statements.load(Path(__file__).parent / "sql"), **{name: statements.SQL[name] for name in OF_DECISIONS}}
 RULE_BROKEN = "BF"  # the class of SQLSTATEs that our own functions raise
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -27,7 +28,7 @@ Pool = AsyncConnectionPool[Connection]
 
 
 class Warehouse:
-    """Runs the named statements of `api/sql`, each a transaction. Connects when it is first asked."""
+    """Runs the named statements of `SQL`, each a transaction. Connects when it is first asked."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

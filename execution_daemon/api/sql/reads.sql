@@ -86,14 +86,6 @@ select (select count(*) from trading.blocked_symbols b where b.account = %(accou
        (select extract(epoch from clock_timestamp() - r.recorded_at)::double precision from trading.reconciliations r
         where r.account = %(account)s and r.is_clean order by r.reconciliation_id desc limit 1) as clean_seconds_ago
 
--- name: day
--- Orders accepted in the session that is on at that time or comes next, without the slices of parents.
-select count(*)::numeric as orders, coalesce(sum(d.order_qty * d.reference_price), 0) as value
-from trading.risk_decisions d join trading.orders o using (client_order_id)
-where d.account = %(account)s and d.outcome = 'accepted' and o.parent_id is null
-  and d.decided_at > %(at)s - interval '5 days'
-  and trading.trading_day(%(mic)s, d.decided_at) = trading.trading_day(%(mic)s, %(at)s)
-
 -- name: unknown_symbol
 select s.symbol from unnest(%(symbols)s::text[]) as s (symbol)
 where not exists (

@@ -24,6 +24,17 @@ def test_cancels_have_a_reserve():
     assert [throttle.take(0.0, is_cancel=True) for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
+def test_what_is_left_is_parted_by_whom_it_is_for():
+    """The gauge of a full bucket beside orders that wait would explain nothing."""
+    throttle = Throttle(per_second=1.0, burst=5.0, reserve=2.0)
+    assert throttle.left(0.0) == (3.0, 2.0)
+    assert [throttle.take(0.0) for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert throttle.left(0.0) == (0.0, 2.0)
+    assert throttle.take(0.0, is_cancel=True) == 0.0
+    assert throttle.left(0.0) == (0.0, 1.0)
+    assert throttle.left(2.5) == (1.5, 2.0)
+
+
 def test_a_reserve_of_everything_lets_an_order_through_in_the_end():
     """A limit that was typed too high must not stop trading for ever."""
     assert Throttle(per_second=1.0, burst=2.0, reserve=5.0).take(0.0) == 0.0

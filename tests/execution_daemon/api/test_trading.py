@@ -195,6 +195,9 @@ def test_limits_say_what_is_left(shop, anna):
     limits = {one["code"]: one for one in anna.get("/limits")["items"]}
     gross = limits["MAX_GROSS"]
     assert (gross["used"], gross["headroom"], gross["value"]) == ("0", "2", "2")
+    fills_up = {one["code"] for one in limits.values() if one["headroom"] is not None}
+    assert fills_up >= {"MAX_LEVERAGE", "MAX_SECTOR", "BUYING_POWER", "DAILY_LOSS_HALT", "DRAWDOWN_REDUCE", "MAX_ADV"}
+    assert len(fills_up) == 24
     anna.post("/orders", LIMIT)
     time.sleep(0.1)
     text = shop.daemon.client().get("/metrics").text
@@ -206,5 +209,9 @@ def test_limits_say_what_is_left(shop, anna):
         "bifrost_event_to_decision_seconds_bucket",
         "bifrost_breaks 0.0",
         "bifrost_lease_epoch",
+        'bifrost_limit_headroom{code="MESSAGE_BURST",unit="messages"}',
+        'bifrost_limit_headroom{code="NOT_RECONCILED",unit="seconds"}',
+        'bifrost_message_tokens{for="orders"}',
+        'bifrost_message_tokens{for="cancels"} 100.0',
     ):
         assert name in text

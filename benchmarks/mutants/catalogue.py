@@ -453,7 +453,7 @@ MUTANTS = (
     Mutant(
         "kill_not_read_in_intent",
         f"{MEMORY}/intents.py",
-        '    if intent["is_killed"]:\n',
+        '    if is_killed(tx, given["account"], intent["symbol"], intent["strategies"] or []):\n',
         "    if False:\n",
         "a kill that commits while the desk decides does not stop the intent",
     ),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
 from bifrost_core.errors import BifrostError
 from bifrost_core.settings import Settings
@@ -22,6 +22,9 @@ IN_FORCE = """
     where l.account in (%(account)s, '*') and l.effective_at <= now()
     order by l.code, l.account = '*', l.version desc
 """
+GOVERNANCE = """
+    select version, mode, cool_off_seconds, actor, effective_at from trading.governance order by version desc limit 1
+"""
 PROPOSALS = """
     select p.proposal_id, p.diff, p.diff_hash, p.proposed_by, p.cool_off_until, p.expires_at, g.mode
     from trading.change_proposals p cross join lateral (
@@ -33,6 +36,22 @@ PROPOSALS = """
 
 class ChangeRefused(BifrostError):
     """The warehouse did not take a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """What it takes to loosen: `mode` is two_person, or cool_off where the proposer may apply it after that."""
+
+    version: int
+    mode: str
+    cool_off_seconds: int
+    actor: str
+    effective_at: datetime
+
+    def __str__(self) -> str:
+        since = f"version {self.version} by {self.actor} since {self.effective_at:%Y-%m-%d %H:%M} UTC"
+        alone = f", or {self.cool_off_seconds} s of cool-off" if self.mode == "cool_off" else ""
+        return f"{self.mode}: what loosens takes a second person{alone} ({since})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +71,12 @@ class Proposal:
 
     def waits_for(self) -> str:
         """What it takes to apply it."""
-        second = f"`bifrost limits approve {self.proposal_id}` by another person"
+        second = f"`bifrost approve {self.proposal_id}` by another person"
         if self.mode == "two_person":
             return second
         if self.cool_off_until <= datetime.now(UTC):
-            return f"cooled off: `bifrost limits apply {self.proposal_id}`"
-        apply = f"`bifrost limits apply {self.proposal_id}` after its cool-off"
+            return f"cooled off: `bifrost apply {self.proposal_id}`"
+        apply = f"`bifrost apply {self.proposal_id}` after its cool-off"
         return f"{apply} ends at {self.cool_off_until:%H:%M:%S} UTC, or {second}"
 
 
@@ -70,6 +89,18 @@ def described(diff: Mapping[str, Any]) -> str:
         return f"release the kill switch of {target['scope']} {target['key']}: {new['reason']}"
     was, will = (f"{side.get('mode')} ({side.get('cool_off_seconds')} s)" for side in (old, new))
     return f"governance: {was} -> {will}"
+
+
+def told(answer: Mapping[str, Any]) -> str:
+    """The warehouse's answer to a proposal, for a person."""
+    what = f"{described(answer['diff'])}: {answer['outcome']}"
+    if answer["outcome"] == "applied":
+        return what
+    number = answer["proposal_id"]
+    return (
+        f"{what}\nproposal {number} needs {answer['needs']}: `bifrost approve {number}` or `bifrost apply {number}`;"
+        f" it expires at {answer['expires_at'][:16]}"
+    )
 
 
 def limits(settings: Settings, account: str) -> list[Limit]:
@@ -86,10 +117,30 @@ def proposals(settings: Settings) -> list[Proposal]:
         return [Proposal(**row) for row in cursor.execute(PROPOSALS).fetchall()]
 
 
+def in_force(settings: Settings) -> Governance:
+    """How changes are governed now."""
+    with connect(settings, Role.API) as connection, connection.cursor(row_factory=class_row(Governance)) as cursor:
+        found = cursor.execute(GOVERNANCE).fetchone()
+    assert found is not None  # its first row comes with the migration
+    return found
+
+
 def set_limit(settings: Settings, account: str, code: str, value: Decimal, actor: str) -> dict[str, Any]:
     """Tighten at once, or propose to loosen; the warehouse's answer says which. Raises ChangeRefused."""
     payload = {"account": account, "code": code, "value": f"{value:f}"}
     return _proposed(settings, "limit", payload, actor, "See `bifrost limits show`")
+
+
+def set_governance(settings: Settings, mode: str, cool_off_seconds: int, actor: str) -> dict[str, Any]:
+    """Strengthen it at once, or propose to weaken it under what is in force. Raises ChangeRefused."""
+    payload = {"mode": mode, "cool_off_seconds": cool_off_seconds}
+    return _proposed(settings, "governance", payload, actor, "See `bifrost governance show`")
+
+
+def release(settings: Settings, scope: str, key: str, reason: str, actor: str) -> dict[str, Any]:
+    """Propose that orders flow again in a scope. Raises ChangeRefused where no such switch is engaged."""
+    payload = {"scope": scope, "key": key, "reason": reason}
+    return _proposed(settings, "kill_switch_release", payload, actor, "The Operations page lists the engaged ones")
 
 
 def _proposed(settings: Settings, kind: str, payload: Mapping[str, Any], actor: str, remedy: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from bifrost_cli.commands import (
+    changes,
     control,
     db,
     health,
@@ -59,6 +60,7 @@ show.register(app)
 health.register(app)
 simulate.register(app)
 control.register(app)
+changes.register(app)
 
 if __name__ == "__main__":
     app()

@@ -1,7 +1,8 @@
-"""`bifrost halt`, `resume`, `approve`, `apply`, `cancel-all`, `flatten` and `orders`: the daemon's API from a shell."""
+"""`bifrost halt`, `cancel-all`, `flatten`, `orders`: the daemon's API from a shell; and `resume`, which needs none."""
 
 from __future__ import annotations
 
+import getpass
 from enum import StrEnum
 from typing import Any
 
@@ -28,7 +29,7 @@ KEY = typer.Argument("*", help="The account, strategy or symbol.")
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to `app`."""
-    for function in (halt, resume, approve, apply, flatten, orders):
+    for function in (halt, resume, flatten, orders):
         app.command()(function)
     app.command("cancel-all")(cancel_all)
 
@@ -41,26 +42,9 @@ def halt(scope: Scope = SCOPE, key: str = KEY, reason: str = REASON) -> None:
 
 def resume(scope: Scope = SCOPE, key: str = KEY, reason: str = REASON) -> None:
     """Propose that a switch is released; prints what it takes."""
-    _changed(_command("/resume", scope=scope.value, key=key, reason=reason))
+    from bifrost_cli import governance
 
-
-def approve(proposal_id: int, diff_hash: str) -> None:
-    """Apply what somebody else proposed; the hash says what was read."""
-    _changed(_command("/approve", proposal_id=proposal_id, diff_hash=diff_hash))
-
-
-def apply(proposal_id: int, diff_hash: str) -> None:
-    """Apply a proposal of one's own whose cool-off is over."""
-    _changed(_command("/apply", proposal_id=proposal_id, diff_hash=diff_hash))
-
-
-def _changed(change: dict[str, Any]) -> None:
-    if change["outcome"] == "applied":
-        print(f"applied ({change['how']})")
-        return
-    print(f"proposed as {change['proposal_id']}: it needs {change['needs']}")
-    print(f"  bifrost approve {change['proposal_id']} {change['diff_hash']}   (by another person)")
-    print(f"  bifrost apply {change['proposal_id']} {change['diff_hash']}   (not before {change['cool_off_until']})")
+    print(governance.told(governance.release(load_settings(), scope.value, key, reason, getpass.getuser())))
 
 
 def cancel_all(symbol: str = typer.Option("", help="One symbol alone."), reason: str = REASON) -> None:

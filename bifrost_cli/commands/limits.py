@@ -1,4 +1,4 @@
-"""`bifrost limits ...`: what is in force, changes to it, and what other limits would have done."""
+"""`bifrost limits ...`: what is in force, setting it, and what other limits would have done."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ import getpass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from bifrost_core.errors import SettingsError
 from bifrost_core.settings import load_settings
 
-if TYPE_CHECKING:
-    from bifrost_cli.governance import Proposal
-    from bifrost_core.settings import Settings
-
 app = typer.Typer(help="Risk limits: see, tighten, propose to loosen, try.", no_args_is_help=True)
 ACCOUNT = typer.Option(None, help="The account; of this installation if left out.")
 FOR = typer.Option("*", "--account", help="The account it is for; all of them if left out.")
 FILE = typer.Argument(help="A TOML file of CODE = value lines, or a CSV file with columns code,value.")
-NUMBER = typer.Argument(help="The number of a proposal.")
 
 
 @app.command()
@@ -44,38 +38,7 @@ def set_limit(
     from bifrost_cli import governance
 
     answer = governance.set_limit(load_settings(), account, code.upper(), _number(value), _actor())
-    print(f"{governance.described(answer['diff'])}: {answer['outcome']}")
-    if answer["outcome"] == "proposed":
-        print(f"proposal {answer['proposal_id']} needs {answer['needs']}; it expires at {answer['expires_at'][:16]}")
-
-
-@app.command()
-def proposals() -> None:
-    """Print the changes that wait."""
-    from bifrost_cli import governance
-
-    waiting = governance.proposals(load_settings())
-    print("\n".join(str(one) for one in waiting) if waiting else "nothing waits")
-
-
-@app.command()
-def approve(number: int = NUMBER) -> None:
-    """Apply somebody else's proposal."""
-    from bifrost_cli import governance
-
-    settings = load_settings()
-    answer = governance.approve(settings, _proposal(settings, number), _actor())
-    print(f"{governance.described(answer['diff'])}: applied by a second person")
-
-
-@app.command()
-def apply(number: int = NUMBER) -> None:
-    """Apply a proposal whose cool-off is over."""
-    from bifrost_cli import governance
-
-    settings = load_settings()
-    answer = governance.apply(settings, _proposal(settings, number), _actor())
-    print(f"{governance.described(answer['diff'])}: applied after the cool-off, seen by nobody else")
+    print(governance.told(answer))
 
 
 @app.command("try")
@@ -106,15 +69,6 @@ def codes() -> None:
     from bifrost_core.trading.risk.published import page
 
     print(page(), end="")
-
-
-def _proposal(settings: Settings, number: int) -> Proposal:
-    from bifrost_cli import governance
-
-    for one in governance.proposals(settings):
-        if one.proposal_id == number:
-            return one
-    raise SettingsError(f"proposal {number} does not wait", "See `bifrost limits proposals`")
 
 
 def _number(text: str) -> Decimal:

@@ -133,7 +133,7 @@ def _release(row: dict[str, Any], is_down: bool) -> None:
     number, digest = row["proposal_id"], row["diff_hash"]
     what = f"Release of {row['scope']} {row['key']}".removesuffix(" *")
     st.caption(
-        f"{what}, proposed by {row['proposed_by']}: a second person approves it (`bifrost approve {number} {digest}`),"
+        f"{what}, proposed by {row['proposed_by']}: a second person approves it (`bifrost approve {number}`),"
         f" or it is applied after its cool-off, at {layout.when(row['cool_off_until'])}."
     )
     if st.button("Apply", key=f"apply_{number}", disabled=is_down):

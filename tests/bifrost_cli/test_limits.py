@@ -38,34 +38,6 @@ def run(*words: str, who: str = "ann", fails: bool = False) -> str:
     return str(done.exception) if fails else done.output
 
 
-def test_tightening_loosening_and_approving(settings):
-    """The words of docs/risk.md, as two people type them."""
-    assert "MAX_GROSS                        2  equity_fraction" in run("show")
-    assert run("set", "MAX_GROSS", "1.5") == "MAX_GROSS of *: 2 -> 1.5: applied\n"
-    asked = run("set", "MAX_GROSS", "2")
-    assert "1.5 -> 2: proposed" in asked
-    assert "cool-off of 60 s, or the approval of a second person" in asked
-    assert "1  MAX_GROSS of *: 1.5 -> 2  by ann" in run("proposals")
-    assert "another person" in run("approve", "1", fails=True)
-    assert "cool-off ends" in run("apply", "1", fails=True)
-    assert "applied by a second person" in run("approve", "1", who="bob")
-    assert run("proposals") == "nothing waits\n"
-    assert "does not wait" in run("approve", "1", who="bob", fails=True)
-
-
-def test_after_the_cool_off_one_person_may_apply(owner):
-    """A lone operator, a minute later."""
-    run("set", "MAX_GROSS", "3", "--account", "paper")
-    with owner.transaction() as connection:
-        connection.execute(
-            "update trading.change_proposals set proposed_at = proposed_at - interval '61 s',"
-            " cool_off_until = cool_off_until - interval '61 s'"
-        )
-    assert "cooled off" in run("proposals")
-    assert "seen by nobody else" in run("apply", "1")
-    assert "MAX_GROSS                        3" in run("show")
-
-
 @pytest.mark.parametrize(
     ("words", "fault"),
     [

@@ -152,8 +152,8 @@ def rebalance(shop: Shop) -> tuple[float, float]:
 
     The last close is reconciled before, as it is in the night that lies between.
     """
-    for closed in [s for s in shop.server.market.sessions if s.close_at < shop.session.open_at][-1:]:
-        shop.until(lambda: shop.read(RECONCILED, closed.close_at) == [(True,)], "the close to be reconciled")
+    closes = [s.close_at for s in shop.server.market.sessions if s.close_at < shop.session.open_at]
+    shop.until(lambda: not closes or shop.read(RECONCILED, closes[-1]) == [(True,)], "the close to be reconciled")
     batch = shop.post()
     shop.close_session()
     written, durable_at = map(float, shop.read(BATCH_AND_INTENTS, batch)[0])

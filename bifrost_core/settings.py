@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         default="exchange", description="The daemon's market clock: this machine's, or the broker's (replays)."
     )
     send_timeout_seconds: float = Field(default=5.0, gt=0)
-    execution: Literal["market", "twap", "is"] = Field(
+    execution: Literal["market", "twap", "vwap", "pov", "is"] = Field(
         default="market", description="How batches are executed: at once, or in slices until their validity ends."
     )
     participation: float = Field(default=0.1, gt=0, le=1, description="POV: share of the market's volume to trade.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from bifrost_core.provenance import content_hash
 from bifrost_core.trading.limits import LimitCode, Limits
@@ -25,13 +26,13 @@ def work(
     market: Market,
     controls: Controls,
     generation: int = 0,
-    schedule: Schedule | None = None,
+    schedules: Mapping[str, Schedule] = MappingProxyType({}),
     backlog: int = 0,
 ) -> Work:
-    """Plan `batch` against the book and decide on every order; with a `schedule` they are worked in slices."""
+    """Plan `batch` against the book and decide on every order; those in symbols of `schedules` are worked in slices."""
     prices = _prices(batch, market)
     planned = _planned(book, batch, book.holdings.equity(prices), controls.limits, generation)
-    return decide_all(book, _asks(batch, planned, market, schedule), market, controls, prices, backlog)
+    return decide_all(book, _asks(batch, planned, market, schedules), market, controls, prices, backlog)
 
 
 def _prices(batch: TargetBatch, market: Market) -> dict[str, Decimal]:
@@ -55,7 +56,7 @@ def _planned(
 
 
 def _asks(
-    batch: TargetBatch, planned: Collection[PlannedOrder], market: Market, schedule: Schedule | None
+    batch: TargetBatch, planned: Collection[PlannedOrder], market: Market, schedules: Mapping[str, Schedule]
 ) -> Iterator[Ask]:
     """A change that crosses zero is two orders: the second waits until the first is filled, and misses the auction."""
     closing = {order.symbol: order for order in planned if order.leg is Leg.CLOSE}
@@ -76,7 +77,8 @@ def _asks(
             contingency=_second_leg(first) if first else None,
             strategies=batch.strategies,
         )
-        yield Ask(ticket, batch.valid_from, batch.as_of_session, first.signed_qty if first else ZERO, schedule)
+        awaited = first.signed_qty if first else ZERO
+        yield Ask(ticket, batch.valid_from, batch.as_of_session, awaited, schedules.get(order.symbol))
 
 
 def _second_leg(first: PlannedOrder) -> Contingency:
@@ -90,7 +92,7 @@ def next_slice(book: Book, parent: Parent, market: Market) -> Ask | None:
     if position is None or quote is None:
         return None
     sent = parent.order_qty - book.remaining(parent)
-    qty = due_shares(parent.schedule, parent.order_qty, position, quote.volume) - sent
+    qty = due_shares(parent.schedule, parent.order_qty, position, market.volume(parent.symbol)) - sent
     if qty <= 0:
         return None
     ticket = Ticket(

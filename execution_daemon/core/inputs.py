@@ -48,6 +48,13 @@ class Market:
         before_auction = self.now < self.session.open_at - OPENING_CUTOFF
         return TimeInForce.OPG if before_auction else TimeInForce.DAY
 
+    def volume(self, symbol: str) -> Decimal | None:
+        """Shares traded in the session so far: zero before its first trade; None where the broker does not tell."""
+        quote = self.last_trades.get(symbol)
+        if quote is None or quote.volume is None:
+            return None
+        return quote.volume if quote.at >= self.session.open_at else ZERO
+
 
 @dataclass(frozen=True, slots=True)
 class RecentOrder:

@@ -12,7 +12,7 @@ from bifrost_core.errors import BrokerError
 from bifrost_core.provenance import content_hash
 from bifrost_core.trading.orders import ZERO, Order, Ticket
 from bifrost_core.trading.planner import ID_LENGTH
-from bifrost_core.trading.schedules import Algo, Schedule
+from bifrost_core.trading.schedules import Schedule
 from bifrost_core.trading.terms import Contingency, OrdType, Release, Side, Terms, TimeInForce
 from execution_daemon.core.book import Book, signed_leaves
 from execution_daemon.core.inputs import Market
@@ -158,27 +158,6 @@ def _until(market: Market, request: ManualOrder) -> datetime:
     if request.terms.time_in_force is TimeInForce.GTC:
         return datetime.max.replace(tzinfo=market.now.tzinfo)
     return market.session.close_at
-
-
-def schedule_named(
-    name: str, market: Market, symbol: str, participation: Decimal, profile: tuple[Decimal, ...]
-) -> Schedule:
-    """The schedule of that name for an order that begins now. Raises BrokerError where it cannot be worked."""
-    quote = market.last_trades.get(symbol)
-    try:
-        algo = Algo(name)
-    except ValueError as error:
-        raise BrokerError(f"no schedule is named {name!r}", f"Choose from {', '.join(Algo)}") from error
-    schedule = Schedule(algo)
-    if algo is Algo.POV:
-        if quote is None or quote.volume is None:
-            raise BrokerError(f"the broker publishes no volume of {symbol}: POV cannot be worked", "Use twap or is")
-        schedule = replace(schedule, participation=participation, start_volume=quote.volume)
-    if algo is Algo.VWAP:
-        schedule = replace(schedule, profile=profile, slices=max(len(profile), 1))
-    if objection := schedule.objection():
-        raise BrokerError(f"{symbol} cannot be worked by {name}: {objection}", "Use twap or is")
-    return schedule
 
 
 def amended(

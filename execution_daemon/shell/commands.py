@@ -24,8 +24,8 @@ from execution_daemon.core.manual import (
     asked_for,
     closing,
     one_of,
-    schedule_named,
 )
+from execution_daemon.core.worked import VWAP_SLICES, Pace, schedule_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.committer import Committer
 from execution_daemon.shell.inbox import Inbox
@@ -34,7 +34,6 @@ from execution_daemon.shell.slicer import Slicer
 
 log = logging.getLogger("bifrost.daemon.commands")
 NAMESPACE = UUID("6c1d0f0e-5b0a-5c59-9f0c-0a8f4f6f6d2b")
-VWAP_SLICES = 13  # half hours of a regular session
 
 
 class Commands:
@@ -133,9 +132,9 @@ class Commands:
         if not request.schedule:
             return desk
         session = desk.market.session.session
-        profile = await self._keeper.store.volume_profile(request.symbol, session, VWAP_SLICES)
-        schedule = schedule_named(request.schedule, desk.market, request.symbol, self._participation, profile)
-        return replace(desk, schedule=schedule)
+        profiles = await self._keeper.store.volume_profiles([request.symbol], session, VWAP_SLICES)
+        pace = Pace(self._participation, profiles)
+        return replace(desk, schedule=schedule_of(request.schedule, desk.market, request.symbol, pace))
 
     def _symbols_of(self, request: ManualOrder) -> set[str]:
         later = set[str]().union(*(self._symbols_of(one) for one in request.then)) if request.then else set()

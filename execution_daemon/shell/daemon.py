@@ -331,7 +331,7 @@ class _Parts:
         self.sender = Sender(broker, self.keeper, inbox, settings.send_timeout_seconds)
         reader, committer = MarketReader(broker, store, clock), Committer(self.keeper)
         slicer = Slicer(self.keeper, reader, committer)
-        self.intake = Intake(self.keeper, self.reconciler, reader, committer, slicer, settings.execution)
+        self.intake = Intake(self.keeper, self.reconciler, reader, committer, slicer, settings)
         self.commands = Commands(self.keeper, reader, committer, slicer, inbox, settings)
 
 

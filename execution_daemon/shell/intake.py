@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
+from bifrost_core.settings import Settings
 from bifrost_core.trading.risk import RiskCode, SessionHours
 from bifrost_core.trading.schedules import Algo, Schedule
 from bifrost_core.trading.targets import TargetBatch
 from execution_daemon.core.desk import work
+from execution_daemon.core.inputs import Market
 from execution_daemon.core.intake import Choice, choose
+from execution_daemon.core.worked import VWAP_SLICES, Pace, schedules_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.committer import Committer
 from execution_daemon.shell.failpoints import FailPoint
@@ -31,7 +36,7 @@ class Intake:
         reader: MarketReader,
         committer: Committer,
         slicer: Slicer,
-        execution: str,
+        settings: Settings,
     ) -> None:
         self.keeper = keeper
         self.store = keeper.store
@@ -39,7 +44,8 @@ class Intake:
         self.reader = reader
         self.committer = committer
         self.slicer = slicer
-        self.schedule = None if execution == "market" else Schedule(Algo(execution))
+        self.execution: str = settings.execution
+        self.participation = Decimal(str(settings.participation))
         self.is_open = False
         self._session: SessionHours | None = None
 
@@ -81,10 +87,23 @@ class Intake:
         market, controls = await self.reader.look(symbols, self._session)
         await self.store.decide_batch(batch.batch_id, "accepted", market.now)
         self.keeper.reached(FailPoint.BATCH_ACCEPTED)
-        backlog = self.keeper.to_send.qsize()
-        decided = work(self.keeper.book, batch, market, controls, schedule=self.schedule, backlog=backlog)
+        backlog, schedules = self.keeper.to_send.qsize(), await self._schedules(batch, market)
+        decided = work(self.keeper.book, batch, market, controls, schedules=schedules, backlog=backlog)
         self.keeper.accepted.add(batch.batch_id)
         reasons = await self.committer.commit(decided, market.now)
         sent = sum(code == RiskCode.ACCEPTED for code in reasons.values())
         log.info("batch %s: %d orders, %d denied", batch.batch_id, sent, len(reasons) - sent)
         await self.keeper.settle()
+
+    async def _schedules(self, batch: TargetBatch, market: Market) -> Mapping[str, Schedule]:
+        """How each symbol of the batch is worked; none where all are traded at once."""
+        if self.execution == "market":
+            return {}
+        symbols = [target.symbol for target in batch.targets]
+        is_vwap = self.execution == Algo.VWAP
+        session = market.session.session
+        profiles = await self.store.volume_profiles(symbols, session, VWAP_SLICES) if is_vwap else {}
+        found = schedules_of(self.execution, market, symbols, Pace(self.participation, profiles))
+        if others := sorted(symbol for symbol, schedule in found.items() if schedule.algo != self.execution):
+            log.warning("batch %s: no volume is known to work %s by %s: twap", batch.batch_id, others, self.execution)
+        return found

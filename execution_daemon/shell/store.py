@@ -257,10 +257,14 @@ class Store:
         """Mark the account's equity: daily loss and drawdown are measured from these."""
         await self._rows("record_equity", equity=equity, at=at)
 
-    async def volume_profile(self, symbol: str, session: date, slices: int) -> tuple[Decimal, ...]:
-        """How past sessions' volume was spread over the day, in `slices` parts that sum to 1; empty if unknown."""
-        rows = await self._rows("volume_profile", symbol=symbol, session=session, slices=slices)
-        return tuple(row["share"] for row in rows)
+    async def volume_profiles(
+        self, symbols: Collection[str], session: date, slices: int
+    ) -> dict[str, tuple[Decimal, ...]]:
+        """How past sessions' volume was spread over the day, in `slices` parts that sum to 1, where it is known."""
+        found: dict[str, tuple[Decimal, ...]] = {}
+        for row in await self._rows("volume_profiles", symbols=sorted(symbols), session=session, slices=slices):
+            found[row["symbol"]] = (*found.get(row["symbol"], ()), row["share"])
+        return found
 
     async def is_order_killed(self, client_order_id: str) -> bool:
         return bool(await self._value("is_order_killed", client_order_id=client_order_id))

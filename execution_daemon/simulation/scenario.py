@@ -108,7 +108,7 @@ class Scenario:
     limits: Mapping[str, Decimal]
     machines: int
     is_system_clock: bool
-    execution: Literal["market", "twap", "is"]
+    execution: Literal["market", "twap", "vwap", "pov", "is"]
     is_shuffled: bool
     volume_cap: Decimal | None
     to_borrow: Decimal
@@ -148,9 +148,9 @@ def draw(seed: int) -> Scenario:
     )
 
 
-def _execution(source: random.Random) -> Literal["market", "twap", "is"]:
+def _execution(source: random.Random) -> Literal["market", "twap", "vwap", "pov", "is"]:
     drawn = source.random()
-    return "market" if drawn < 0.6 else "twap" if drawn < 0.8 else "is"
+    return "market" if drawn < 0.6 else "twap" if drawn < 0.75 else "pov" if drawn < 0.85 else "is"
 
 
 FAULTS = (

@@ -137,22 +137,25 @@ select not exists (
 from trading.orders o
 where o.client_order_id = %(client_order_id)s
 
--- name: volume_profile
+-- name: volume_profiles
 -- One-minute bars of the twenty sessions before, in equal parts of the day.
 with past as (
     select s.session, s.open_at, s.close_at from reference.sessions s
     where s.exchange_mic = %(mic)s and s.session < %(session)s order by s.session desc limit 20
 ), parts as (
-    select least(floor(extract(epoch from b.start_at - p.open_at) / extract(epoch from p.close_at - p.open_at)
-                       * %(slices)s)::integer, %(slices)s - 1) as part, sum(b.volume) as volume
+    select m.symbol, sum(b.volume) as volume,
+           least(floor(extract(epoch from b.start_at - p.open_at) / extract(epoch from p.close_at - p.open_at)
+                       * %(slices)s)::integer, %(slices)s - 1) as part
     from past p
-    join reference.meant_by(array[%(symbol)s::text], %(session)s) m on true
+    cross join reference.meant_by(%(symbols)s, %(session)s) m
     join raw.minute_bars b on b.instrument_id = m.instrument_id and b.start_at >= p.open_at and b.start_at < p.close_at
-    group by 1
+    group by m.symbol, part
+), traded as (
+    select symbol, sum(volume) as volume from parts group by symbol having sum(volume) > 0
 )
-select (coalesce(p.volume, 0) / sum(p.volume) over ())::numeric as share
-from generate_series(0, %(slices)s - 1) n left join parts p on p.part = n
-where (select sum(volume) from parts) > 0 order by n
+select t.symbol, (coalesce(p.volume, 0) / t.volume)::numeric as share
+from traded t cross join generate_series(0, %(slices)s - 1) n left join parts p on p.symbol = t.symbol and p.part = n
+order by t.symbol, n
 
 -- name: session_from
 -- The session that is on or comes next.

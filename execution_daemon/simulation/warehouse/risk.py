@@ -136,6 +136,6 @@ def risk_recent(tx: Transaction, given: Given) -> list[Row]:
 
 
 @statement
-def volume_profile(_tx: Transaction, _given: Given) -> list[Row]:
+def volume_profiles(_tx: Transaction, _given: Given) -> list[Row]:
     """No minute bars are kept here: no profile."""
     return []

@@ -7,9 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from bifrost_core.settings import load_settings
 from bifrost_core.trading.limits import DEFAULT_LIMITS, LimitCode, Limits
-from bifrost_core.trading.schedules import Algo, Schedule
 from execution_daemon.shell.sender import Sender
 
 PACE = (LimitCode.MESSAGE_RATE, LimitCode.MESSAGE_BURST, LimitCode.CANCEL_RESERVE)
@@ -32,10 +30,3 @@ def test_each_of_the_three_is_heeded(code):
     sender.heed(limits(**{code: 7}))
     found = sender.throttle
     assert (found.per_second, found.burst, found.reserve)[PACE.index(code)] == 7.0
-
-
-def test_every_way_to_execute_a_batch_can_be_worked_as_it_is_set():
-    """A schedule without what it needs would stop the daemon with the first slice."""
-    ways = load_settings().model_fields["execution"].annotation.__args__
-    assert "market" in ways
-    assert [Schedule(Algo(way)).objection() for way in ways if way != "market"] == ["", ""]

@@ -209,7 +209,7 @@ class Statements:
             "risk_facts": {"session": SESSION, "symbols": list(SYMBOLS)},
             "risk_day": {"session": SESSION, "now": self.at},
             "risk_recent": {"now": self.at, "since": self.at - timedelta(hours=1)},
-            "volume_profile": {"symbol": "AAPL", "session": SESSION, "slices": 4},
+            "volume_profiles": {"symbols": list(SYMBOLS), "session": SESSION, "slices": 4},
         }
         name = self.random.choice((*READS, *special, "is_order_killed", "is_order_killed", "is_order_killed"))
         return name, special.get(name, {})

@@ -1,8 +1,9 @@
-"""`bifrost reference ...`: instruments, their symbols and listings, the universe, the restricted list."""
+"""`bifrost reference ...`: instruments, their symbols, listings and sectors, the universe, the restricted list."""
 
 from __future__ import annotations
 
 import getpass
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bifrost_core.errors import SettingsError
+from bifrost_core.reference import Blocks
 from bifrost_core.settings import load_settings
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ app.add_typer(universe, name="universe")
 
 SYMBOL = typer.Argument(help="A symbol, as it was on the day in question.")
 FILE = typer.Argument(help="A CSV file with the columns symbol, valid_from, valid_to.")
+BLOCKS = typer.Option(Blocks.OPENING, help="Whether positions may still be closed.")
+SECTORS = typer.Argument(help="A CSV file with the columns symbol, sector.")
 ON = typer.Option(None, help="The day, as 2013-03-01; today if left out.")
 
 
@@ -90,14 +94,15 @@ def restrict(
     because: str = typer.Option(..., help="Why it must not be traded."),
     since: str | None = typer.Option(None, "--from", help="The first day, as 2013-03-01; today if left out."),
     until: str | None = typer.Option(None, help="The first day on which it may be traded again; open if left out."),
+    blocks: Blocks = BLOCKS,
 ) -> None:
-    """Put an instrument on the restricted list: its targets are 0, and the daemon sends no order in it."""
+    """Put an instrument on the restricted list: its targets are 0, and the daemon sends no order that opens."""
     from bifrost_assets.market_data.reference import restricted
 
     end = _day(until) if until else None
     with _warehouse().transaction() as connection:
-        restricted.restrict(connection, symbol.upper(), _day(since), end, because, _actor())
-    print(f"{symbol.upper()} is restricted from {_day(since)} until {end or 'further notice'}: {because}")
+        restricted.restrict(connection, symbol.upper(), _day(since), end, because, _actor(), blocks)
+    print(f"{symbol.upper()} is restricted ({blocks}) from {_day(since)} until {end or 'further notice'}: {because}")
 
 
 @app.command()
@@ -108,6 +113,20 @@ def unrestrict(symbol: str = SYMBOL, on: str | None = ON) -> None:
     with _warehouse().transaction() as connection:
         restricted.unrestrict(connection, symbol.upper(), _day(on), _actor())
     print(f"{symbol.upper()} may be traded from {_day(on)} on")
+
+
+@app.command()
+def sectors(file: Path = SECTORS, on: str | None = ON) -> None:
+    """Set the sectors of the instruments in a file; lines that are wrong are told, and the others kept."""
+    from bifrost_assets.market_data.reference.sectors import import_sectors
+
+    with _warehouse().transaction() as connection:
+        done = import_sectors(connection, file, _day(on), _actor())
+    print(f"{done.changed} sectors set, {done.unchanged} as they were, {len(done.problems)} lines left out")
+    for problem in done.problems:
+        print(f"bifrost: {file}: {problem}", file=sys.stderr)
+    if done.problems:
+        raise typer.Exit(1)
 
 
 @universe.command("import")

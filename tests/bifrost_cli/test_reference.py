@@ -30,7 +30,8 @@ SAID = [
     (r"3 memberships added, 5 removed", "the import"),
     (r"^AAPL\nIBM\n^AAPL\nFB\n", "the members before and after"),
     (r"the universe follows BIFROST_UNIVERSE: 3 memberships changed", "the reset"),
-    (r"MSFT is restricted from 2013-02-19 until 2013-02-25: we advise the buyer", "the restriction"),
+    (r"3 sectors set, 0 as they were, 0 lines left out", "the sectors"),
+    (r"MSFT is restricted \(opening\) from 2013-02-19 until 2013-02-25: we advise the buyer", "the restriction"),
     (r"MSFT may be traded from 2013-02-21 on", "its end"),
     (r"bar open 463.25 high 470 low 454.12 close 468.22 volume 25163600 · current", "the bar"),
     (r"payload sha256:[0-9a-f]{64} \(verified\)\n.*stocks\.csv\.gz", "the payload"),
@@ -94,6 +95,15 @@ WRONG = [
     ("lineage action IBM 2013-02-01", "IBM had no corporate action on 2013-02-01"),
     ("lineage bar IBM 2013-02-01 --out /nonexistent/x", "/nonexistent/x cannot be written"),
 ]
+
+
+def test_wrong_lines_of_sectors_are_told_and_the_others_kept(shop: Warehouse, tmp_path: Path) -> None:
+    """A script must notice, and a person must know which line."""
+    (tmp_path / "s.csv").write_text("symbol,sector\nIBM,Technology\nXYZ\n")
+    done = CliRunner().invoke(app, ["reference", "sectors", "s.csv", "--on", "2013-02-08"])
+    assert (done.exit_code, done.stdout) == (1, "1 sectors set, 0 as they were, 1 lines left out\n")
+    assert done.stderr == "bifrost: s.csv: line 3: 1 cells instead of 2\n"
+    assert shop.read("select sector from reference.instruments where symbol = 'IBM'")["sector"].item() == "Technology"
 
 
 def test_what_a_person_can_do_wrong(shop: Warehouse) -> None:

@@ -20,6 +20,7 @@ Action = Literal[
     "unrestrict",
     "import universe",
     "reset universe",
+    "set sectors",
 ]
 
 CHANGE_IN = """

@@ -11,15 +11,17 @@ from psycopg.rows import dict_row
 from bifrost_assets.market_data.reference.changes import Change, record
 from bifrost_assets.market_data.reference.instruments import instrument_at
 from bifrost_core.errors import BifrostError
+from bifrost_core.reference import Blocks
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 RESTRICTED_IN = """
-    insert into reference.restricted_list (instrument_id, valid_from, valid_to, reason) values (%s, %s, %s, %s)
+    insert into reference.restricted_list (instrument_id, valid_from, valid_to, reason, blocks)
+    values (%s, %s, %s, %s, %s)
 """
 ROWS = """
-    select valid_from::text, valid_to::text, reason from reference.restricted_list
+    select valid_from::text, valid_to::text, reason, blocks from reference.restricted_list
     where instrument_id = %s order by valid_from
 """
 NEVER_BEGAN = "delete from reference.restricted_list where instrument_id = %(id)s and valid_from >= %(on)s"
@@ -29,8 +31,18 @@ ENDED = """
 """
 
 
-def restrict(connection: Connection, symbol: str, first: date, until: date | None, reason: str, actor: str) -> None:
+def restrict(
+    connection: Connection,
+    symbol: str,
+    first: date,
+    until: date | None,
+    reason: str,
+    actor: str,
+    blocks: Blocks = Blocks.OPENING,
+) -> None:
     """Put what `symbol` means in session `first` on the list, until `until` (exclusive; None: until further notice).
+
+    Positions may still be closed, unless it blocks everything.
 
     Raises BifrostError where it is on the list already within that time, or the time is none.
     """
@@ -39,7 +51,7 @@ def restrict(connection: Connection, symbol: str, first: date, until: date | Non
     instrument = instrument_at(connection, symbol, first)
     before = restrictions(connection, instrument)
     try:
-        connection.execute(RESTRICTED_IN, (instrument, first, until, reason))
+        connection.execute(RESTRICTED_IN, (instrument, first, until, reason, blocks))
     except (psycopg.errors.ExclusionViolation, psycopg.errors.UniqueViolation) as error:
         held = "; ".join(f"from {row['valid_from']} until {row['valid_to'] or 'further notice'}" for row in before)
         raise BifrostError(
@@ -59,6 +71,6 @@ def unrestrict(connection: Connection, symbol: str, on: date, actor: str) -> Non
 
 
 def restrictions(connection: Connection, instrument: int) -> list[dict[str, Any]]:
-    """All rows of an instrument, past ones too: valid_from, valid_to (exclusive), reason."""
+    """All rows of an instrument, past ones too: valid_from, valid_to (exclusive), reason, blocks."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(ROWS, (instrument,)).fetchall()

@@ -28,7 +28,7 @@ SECTIONS = {
         from reference.universe_periods where instrument_id = %(id)s order by universe, valid_from
     """,
     "restricted": """
-        select reason as what, valid_from, valid_to, '' as more
+        select reason as what, valid_from, valid_to, 'blocks ' || blocks as more
         from reference.restricted_list where instrument_id = %(id)s order by valid_from
     """,
     "action": """

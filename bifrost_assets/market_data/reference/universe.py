@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,8 +11,8 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from bifrost_assets.market_data.evidence import keep_payloads
-from bifrost_assets.market_data.providers.base import Payload
 from bifrost_assets.market_data.reference.changes import Change, record
+from bifrost_assets.market_data.reference.table import Table, read_table
 from bifrost_assets.market_data.reference.told import OPERATOR
 from bifrost_core.errors import BifrostError
 from bifrost_core.reference import UNIVERSE
@@ -132,17 +130,17 @@ def import_universe(connection: Connection, path: Path, actor: str) -> tuple[int
     """Make the memberships in the CSV file at `path` those of the universe, from now on instead of the settings.
 
     Its columns are symbol, valid_from and valid_to (exclusive; empty: open), dates as 2013-03-01; a symbol means what
-    it meant on valid_from. Returns how many memberships were added and removed. Raises UniverseError with the lines
-    that are wrong; nothing is changed then. The bytes of the file are kept in raw.payloads.
+    it meant on valid_from. Returns how many memberships were added and removed. Raises TableError, or UniverseError
+    with the lines that are wrong; nothing is changed then. The bytes of the file are kept in raw.payloads.
     """
-    payload = Payload(path.name, "text/csv", _bytes_of(path))
-    members = _resolved(connection, path, _read(path, payload.body))
-    keep_payloads(connection, OPERATOR, [payload])
+    table = read_table(path, COLUMNS)
+    members = _resolved(connection, path, _members(path, table))
+    keep_payloads(connection, OPERATOR, [table.payload])
     connection.execute(ALONE)
-    is_new = connection.execute(FROM_FILE, (UNIVERSE, payload.sha256)).rowcount > 0
+    is_new = connection.execute(FROM_FILE, (UNIVERSE, table.payload.sha256)).rowcount > 0
     added, removed = _replace(connection, members)
     if is_new or added or removed:
-        before, after = {"removed": _plain(removed)}, {"added": _plain(added), "file_sha256": payload.sha256}
+        before, after = {"removed": _plain(removed)}, {"added": _plain(added), "file_sha256": table.payload.sha256}
         record(connection, actor, Change("import universe", UNIVERSE, before, after))
     return len(added), len(removed)
 
@@ -173,28 +171,14 @@ def members_of(connection: Connection) -> list[Member]:
         return cursor.execute(STORED, (UNIVERSE,)).fetchall()
 
 
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UniverseError(f"{path} cannot be read: {error.strerror}", "Name a CSV file") from error
-
-
-def _read(path: Path, body: bytes) -> list[_Row]:
-    try:
-        lines = list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UniverseError(f"{path} is no CSV text: {error}", "Save it as CSV in UTF-8") from error
-    if not lines or [name.strip() for name in lines[0]] != COLUMNS:
-        raise UniverseError(f"{path} does not begin with the line {','.join(COLUMNS)}", "Name its columns so")
+def _members(path: Path, table: Table) -> list[_Row]:
     rows: list[_Row] = []
     problems: list[str] = []
-    for number, cells in enumerate(lines[1:], 2):
-        if any(cell.strip() for cell in cells):
-            try:
-                rows.append(_row(number, [cell.strip() for cell in cells]))
-            except ValueError as error:
-                problems.append(f"line {number}: {error}")
+    for number, cells in table.lines:
+        try:
+            rows.append(_row(number, cells))
+        except ValueError as error:
+            problems.append(f"line {number}: {error}")
     if not rows and not problems:
         problems.append("no members")
     _refuse(path, problems)

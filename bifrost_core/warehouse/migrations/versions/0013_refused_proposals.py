@@ -1,4 +1,4 @@
-"""Proposals that make no sense are audited."""
+"""Proposals that make no sense are audited; sectors are told by a person."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0012"
 
 
 def upgrade() -> None:
-    run_sql("0013_refused_proposals")
+    run_sql("0013_refused_proposals", "0013_sectors")
 
 
 def downgrade() -> None:

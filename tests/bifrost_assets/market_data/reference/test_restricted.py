@@ -10,6 +10,7 @@ import pytest
 from bifrost_assets.market_data.reference import instrument_ids
 from bifrost_assets.market_data.reference.restricted import restrict, restrictions, unrestrict
 from bifrost_core.errors import BifrostError
+from bifrost_core.reference import Blocks
 from bifrost_core.warehouse.warehouse import Warehouse
 from tests.bifrost_assets.market_data.reference.conftest import one
 
@@ -37,7 +38,7 @@ def test_the_end_of_a_restriction_is_told_apart_from_one_that_never_began(known:
         ibm = instrument_ids(connection)["IBM"]
         restrict(connection, "IBM", DAY, None, "deal", "me")
         unrestrict(connection, "IBM", LATER, "me")
-        ended = {"valid_from": "2013-02-01", "valid_to": "2013-03-01", "reason": "deal"}
+        ended = {"valid_from": "2013-02-01", "valid_to": "2013-03-01", "reason": "deal", "blocks": "opening"}
         assert restrictions(connection, ibm) == [ended]
         unrestrict(connection, "IBM", DAY, "me")
         assert restrictions(connection, ibm) == []
@@ -46,6 +47,14 @@ def test_the_end_of_a_restriction_is_told_apart_from_one_that_never_began(known:
         found = connection.execute("select action, before, after from reference.changes order by change_id").fetchall()
     assert [row[0] for row in found] == ["restrict", "unrestrict", "unrestrict"]
     assert found[2][1:] == ([ended], [])
+
+
+def test_an_entry_says_whether_positions_may_be_closed(known: Warehouse) -> None:
+    """Who must not sell either would be let to, and who must get out could not."""
+    with known.transaction() as connection:
+        ibm = instrument_ids(connection)["IBM"]
+        restrict(connection, "IBM", DAY, None, "deal", "me", Blocks.EVERYTHING)
+        assert [row["blocks"] for row in restrictions(connection, ibm)] == ["everything"]
 
 
 def test_an_empty_time_is_refused(known: Warehouse) -> None:

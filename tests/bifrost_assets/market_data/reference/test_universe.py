@@ -9,12 +9,14 @@ import pytest
 
 from bifrost_assets.market_data.reference import instrument_ids, update_universe
 from bifrost_assets.market_data.reference.listings import delist, rename, undo
+from bifrost_assets.market_data.reference.table import TableError
 from bifrost_assets.market_data.reference.universe import (
     UniverseError,
     import_universe,
     members_as_of,
     reset_universe,
 )
+from bifrost_core.errors import BifrostError
 from bifrost_core.warehouse.warehouse import Warehouse
 from tests.bifrost_assets.market_data.reference.conftest import add_bars, one
 
@@ -152,7 +154,7 @@ def test_a_bad_file_is_refused_whole_with_its_lines(traded: Warehouse, file: Pat
         update_universe(connection, ["FB", "IBM"])
         for text, problem in BAD:
             file.write_text(text)
-            with pytest.raises(UniverseError) as refused:
+            with pytest.raises(BifrostError) as refused:
                 import_universe(connection, file, "me")
             assert problem in str(refused.value)
     assert members(traded, "2013-02-01") == [["FB", "IBM"]]
@@ -163,5 +165,5 @@ def test_what_is_no_file_is_named(traded: Warehouse, tmp_path: Path) -> None:
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
     with traded.transaction() as connection:
         for path, problem in ((tmp_path / "none.csv", "cannot be read"), (tmp_path / "bytes.csv", "no CSV text")):
-            with pytest.raises(UniverseError, match=problem):
+            with pytest.raises(TableError, match=problem):
                 import_universe(connection, path, "me")

@@ -598,7 +598,8 @@ def simulate(seed: int, keeps_lines: bool = False) -> Outcome:
             world.watch.fail("something always goes on", str(error))
         outcome = _outcome(world)
         del world
-        gc.collect()
+        while gc.collect():  # what is torn down leaves garbage of its own: a seed's megabyte, a campaign's machine
+            pass
     return outcome
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -75,3 +76,11 @@ def test_a_seed_replays_exactly_in_every_process():
 def test_the_scenario_of_a_seed_is_fixed():
     """The seed is the whole input."""
     assert draw(9) == draw(9) != draw(10)
+
+
+def test_a_seed_leaves_nothing_behind():
+    """A hundred thousand of them would need a hundred gigabytes."""
+    simulate(0)
+    gc.collect()
+    simulate(1)
+    assert gc.collect() < 500

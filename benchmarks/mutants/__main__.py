@@ -3,7 +3,8 @@
     python -m benchmarks.mutants [--only NAME] [--seeds N] [--processes N] [--out FILE] [--json]
 
 Prints one line a defect, and writes `{planted, caught, missed, by}` (--json: prints it, as the last line); exit code 1
-where one is missed. A test that also fails without the defect catches nothing.
+where one is missed. What also fails without the defect, seed or test, catches nothing: the copy is judged without one
+first. A defect that cannot even be imported is none, and ends the run.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Verdict:
 
 
 @contextmanager
-def planted(mutant: Mutant) -> Iterator[Path]:
-    """A copy of the tree with the defect in it."""
+def copied() -> Iterator[Path]:
+    """A copy of the tree."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         tree = Path(folder)
         for name in COPIED:
@@ -57,18 +58,35 @@ def planted(mutant: Mutant) -> Iterator[Path]:
                 shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, tree / name)
-        target = tree / mutant.file
-        text = target.read_text()
-        if text.count(mutant.old) != 1:
-            raise ValueError(f"{mutant.name}: its text occurs {text.count(mutant.old)} times in {mutant.file}")
-        target.write_text(text.replace(mutant.old, mutant.new))
         yield tree
+
+
+def plant(mutant: Mutant, tree: Path) -> None:
+    """Write the defect into a copy. Raises ValueError where its text is not there once, or is no Python."""
+    target = tree / mutant.file
+    text = target.read_text()
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: its text occurs {text.count(mutant.old)} times in {mutant.file}")
+    target.write_text(text.replace(mutant.old, mutant.new))
+    if target.suffix == ".py":
+        module = mutant.file.removesuffix(".py").replace("/", ".")
+        done = _run(tree, ["-c", f"import {module}, execution_daemon.simulation.world"])
+        if done.returncode != 0:
+            raise ValueError(f"{mutant.name} cannot be imported: {done.stderr.strip().splitlines()[-1]}")
 
 
 def judge(mutant: Mutant, seeds: int) -> Verdict:
     """Hunt the defect with seeds, then with its tests."""
-    with planted(mutant) as tree:
+    with copied() as tree:
+        plant(mutant, tree)
         return Verdict(mutant, _by_seed(tree, seeds) or _by_tests(tree, mutant.tests))
+
+
+def check_the_judge(seeds: int) -> None:
+    """Raises ValueError where a copy without a defect is found to have one."""
+    with copied() as tree:
+        if found := _by_seed(tree, seeds):
+            raise ValueError(f"without any defect, {found}: mend that first")
 
 
 def _by_seed(tree: Path, seeds: int) -> str:
@@ -123,6 +141,7 @@ def main() -> int:
     given = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if given.only in {"", mutant.name}]
     verdicts = []
+    check_the_judge(given.seeds)
     with ThreadPoolExecutor(given.processes) as pool:
         for verdict in pool.map(lambda mutant: judge(mutant, given.seeds), chosen):
             print(f"{'caught' if verdict.by else 'MISSED'}  {verdict.mutant.name:34} {verdict.by}", flush=True)

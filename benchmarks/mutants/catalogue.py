@@ -11,6 +11,8 @@ from dataclasses import dataclass
 CORE, SHELL, TRADING = "execution_daemon/core", "execution_daemon/shell", "bifrost_core/trading"
 MEMORY = "execution_daemon/simulation/warehouse"
 LIFECYCLE = "bifrost_core/warehouse/migrations/sql/0010_order_lifecycle.sql"
+INTENTS = "bifrost_core/warehouse/migrations/sql/0014_intents.sql"
+FUNCTIONS = ("tests/execution_daemon/shell/test_trading_functions.py",)
 AGREEMENT = ("tests/execution_daemon/simulation/test_agreement.py",)
 
 
@@ -490,17 +492,17 @@ MUTANTS = (
     ),
     Mutant(
         "sql_kill_not_read_in_intent",
-        LIFECYCLE,
-        "            if r.is_killed then\n",
-        "            if false then\n",
+        INTENTS,
+        "        if v_engaged and trading.is_killed(p_account, r.symbol, r.strategies) then\n",
+        "        if false then\n",
         "as kill_not_read_in_intent, in the SQL itself",
         tests=AGREEMENT,
     ),
     Mutant(
         "sql_reservation_unlimited",
-        LIFECYCLE,
-        "            elsif r.reserved_value > 0 and v_reserved + r.reserved_value > p_reserve_limit then\n",
-        "            elsif r.reserved_value > 0 and v_reserved + r.reserved_value > p_reserve_limit * 2 then\n",
+        INTENTS,
+        "        elsif r.reserved_value > 0 and v_reserved + r.reserved_value > p_reserve_limit then\n",
+        "        elsif r.reserved_value > 0 and v_reserved + r.reserved_value > p_reserve_limit * 2 then\n",
         "orders that each fit are accepted although they do not fit together",
         tests=AGREEMENT,
     ),
@@ -511,6 +513,38 @@ MUTANTS = (
         "        set balance = balance, reserved",
         "a fill does not move cash",
         tests=AGREEMENT,
+    ),
+    Mutant(
+        "sql_slices_counted_one_by_one",
+        INTENTS,
+        "                where a.parent_id = r.parent_id and a.outcome = 'accepted'), 0)) then\n",
+        "                where false), 0)) then\n",
+        "two slices of one commit exceed their parent",
+        tests=FUNCTIONS,
+    ),
+    Mutant(
+        "sql_duplicate_within_a_call",
+        INTENTS,
+        "            if r.client_order_id = any (v_repeated) then\n",
+        "            if false then\n",
+        "the same id twice in one commit reserves twice, or ends the daemon",
+        tests=FUNCTIONS,
+    ),
+    Mutant(
+        "sql_epoch_not_checked",
+        INTENTS,
+        "    perform trading.require_lease(p_account, p_holder, p_epoch);\n",
+        "    null;\n",
+        "a leader that was paused commits intents after another has taken over",
+        tests=FUNCTIONS,
+    ),
+    Mutant(
+        "sql_lock_not_taken_at_renewal",
+        INTENTS,
+        "    perform pg_try_advisory_lock(hashtextextended('bifrost lease ' || p_account, 0));\n",
+        "    null;\n",
+        "who leads by expiry is followed by the first that asks",
+        tests=FUNCTIONS,
     ),
     # -- defects that the simulation has found, planted again ----------------------------------------------------------
     Mutant(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mutants.__main__ import planted
+from benchmarks.mutants.__main__ import copied, plant
 from benchmarks.mutants.catalogue import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,6 +29,7 @@ def test_there_are_enough_and_each_has_a_name_of_its_own():
 def test_the_copy_has_the_defect_and_the_tree_does_not():
     """A defect that reached the product would be traded."""
     mutant = MUTANTS[0]
-    with planted(mutant) as tree:
+    with copied() as tree:
+        plant(mutant, tree)
         assert mutant.new in (tree / mutant.file).read_text()
     assert mutant.new not in (ROOT / mutant.file).read_text()

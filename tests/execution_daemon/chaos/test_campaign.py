@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.chaos.campaign import GENERATED, run_one
-from benchmarks.chaos.report import BEGIN, DOCUMENT, END, markdown, report_of, written
+from benchmarks.chaos.report import BEGIN, DOCUMENT, END, markdown, report_of, write, written
 from benchmarks.chaos.scenarios import SCENARIOS
 from benchmarks.chaos.servers import Server, running_server
 from execution_daemon.shell.failpoints import FailPoint
@@ -54,3 +55,14 @@ def test_the_document_has_a_place_for_the_campaign():
 def test_a_regime_that_was_not_run_is_not_shown_as_clean():
     """Zero missed bugs out of none planted reads like a proof."""
     assert "| planted bugs, caught | not run, not run |" in markdown(report_of([], None, None))
+
+
+def test_the_report_keeps_the_last_of_what_was_not_run(tmp_path):
+    """One regime run again would wipe out hours of the others."""
+    to = tmp_path / "chaos.json"
+    write(report_of([], {"seeds": 7, "violations": 0, "failing": []}, None), to)
+    write(report_of([], None, {"planted": 2, "caught": 1, "missed": ["a"], "by": {}}), to)
+    shown = markdown(json.loads(to.read_text()))
+    assert "| simulated seeds | 7 |" in shown
+    assert "| planted bugs, caught | 2, 1 |" in shown
+    assert "| runs of real processes | not run |" in shown

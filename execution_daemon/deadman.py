@@ -69,7 +69,7 @@ class Watch:
         elapsed = 0.0 if self._looked_at is None else min(now - self._looked_at, self._longest)
         self._looked_at = now
         if is_known and lease != self._seen:
-            self._seen, self._unchanged = lease, 0.0
+            self._seen, self._unchanged, self._fired_for = lease, 0.0, None
             return False
         self._unchanged += elapsed
         seen = self._seen

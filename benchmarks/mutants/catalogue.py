@@ -84,7 +84,7 @@ MUTANTS = (
     Mutant(
         "kill_not_checked_at_send",
         f"{SHELL}/sender.py",
-        "        if await self.keeper.store.is_order_killed(ticket.client_order_id):\n",
+        "        if await self.keeper.store.is_order_killed(key):\n",
         "        if False:\n",
         "what was committed before a kill still leaves after it",
     ),
@@ -99,7 +99,7 @@ MUTANTS = (
     Mutant(
         "validity_not_checked_at_send",
         f"{SHELL}/sender.py",
-        "        if self.keeper.clock.now() >= ticket.valid_until:\n",
+        "        if self.keeper.clock.now() >= order.ticket.valid_until:\n",
         "        if False:\n",
         "an order leaves after its target's end",
     ),
@@ -248,7 +248,7 @@ MUTANTS = (
     Mutant(
         "breaks_do_not_block",
         f"{CORE}/book.py",
-        "    return _with_blocks(book, blocks, unblocks), (*blocks, *unblocks)\n",
+        "    return _with_blocks(_with_blocks(book, blocks, unblocks), again, ()), (*blocks, *unblocks, *again)\n",
         "    return book, ()\n",
         "a symbol that differs from the broker's books is traded on",
     ),

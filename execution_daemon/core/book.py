@@ -60,6 +60,19 @@ class Book:
         """Orders that may still be executed; unknown and held ones count."""
         return (order for order in self.orders.values() if not order.status.is_terminal)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Symbols that are held, or that orders and parents may still trade."""
+        working = {order.ticket.symbol for order in self.open_orders()}
+        return self.holdings.symbols | working | {p.symbol for p in self.parents.values() if p.is_working}
+
+    def waiting_for(self, client_order_id: str) -> Iterator[Order]:
+        """Held orders that wait for the order to do its part."""
+        for order in self.open_orders():
+            link = order.ticket.contingency
+            if order.status is OrdStatus.HELD and link is not None and link.after == client_order_id:
+                yield order
+
     def children(self, parent_id: str) -> Iterator[Order]:
         """The slices of a parent order."""
         return (order for order in self.orders.values() if order.ticket.parent_id == parent_id)
@@ -382,7 +395,13 @@ def _broken(book: Book, symbols: Mapping[str, str]) -> Step:
     blocks = tuple(Block(symbol, code, detail) for symbol, detail in sorted(symbols.items()))
     healed = (s for s, cause in sorted(book.blocked.items()) if cause.code is code and s not in symbols)
     unblocks = tuple(Unblock(symbol, code) for symbol in healed)
-    return _with_blocks(book, blocks, unblocks), (*blocks, *unblocks)
+    unknown = {o.ticket.symbol: o for o in book.open_orders() if o.status is OrdStatus.UNKNOWN}
+    again = tuple(
+        Block(u.symbol, BlockCode.SEND_UNPROVEN, f"order {unknown[u.symbol].ticket.client_order_id} is unknown")
+        for u in unblocks
+        if u.symbol in unknown
+    )
+    return _with_blocks(_with_blocks(book, blocks, unblocks), again, ()), (*blocks, *unblocks, *again)
 
 
 def prune(book: Book) -> Book:

@@ -36,7 +36,11 @@ def _held(book: Book, order: Order, at: datetime) -> Iterator[Due]:
         why = "never sent: the order it waits for was not accepted"
         yield Reported(key, OrderEvent(ExecType.CANCELED, at, text=why))
         return
-    if link is None or not first.status.is_terminal:
+    if link is None:
+        return
+    if not first.status.is_terminal:
+        if link.release is Release.ENDED and not first.is_cancel_wanted:
+            yield CancelAsked(link.after, at, f"replaced by {key}")
         return
     qty = min(_released(link.release, first, order), _allowed(book, order))
     if qty > 0:
@@ -61,18 +65,24 @@ def _one_of_several(book: Book, order: Order, at: datetime) -> Iterator[Due]:
     allowed, key = _allowed(book, order), order.ticket.client_order_id
     if order.leaves_qty <= allowed:
         return
-    if allowed > 0 and order.status.is_at_broker:
-        yield Amend(key, allowed)
-    else:
+    if allowed <= 0:
         yield CancelAsked(key, at, "another order of its group was executed")
+    elif order.status.is_at_broker:  # else it is asked again once the broker has answered
+        yield Amend(key, allowed)
 
 
 def _allowed(book: Book, order: Order) -> Decimal:
-    """Shares that a group of orders which cancel one another may still execute; without one, the order's own."""
+    """Shares that a group of orders which cancel one another may still execute; without one, the order's own.
+
+    Exits may do no more than what their entry has executed: a bust takes them back with it.
+    """
     link = order.ticket.contingency
     if link is None or not link.is_oco:
         return order.leaves_qty
     group = [o for o in book.orders.values() if o.ticket.contingency and o.ticket.contingency.group_id == link.group_id]
     legs = [o for o in group if o.ticket.contingency and o.ticket.contingency.is_oco]
     most = max(o.order_qty for o in legs)
+    entry = book.orders.get(link.after) if link.release is Release.EXECUTED else None
+    if entry is not None and entry.status.is_terminal:
+        most = min(most, entry.cum_qty)
     return max(most - sum((o.cum_qty for o in legs), ZERO), ZERO)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from bifrost_core.errors import BrokerError
 from bifrost_core.provenance import content_hash
-from bifrost_core.trading.orders import ZERO, Order, Ticket
+from bifrost_core.trading.orders import ZERO, Order, OrdStatus, Ticket
 from bifrost_core.trading.planner import ID_LENGTH
 from bifrost_core.trading.schedules import Schedule
 from bifrost_core.trading.terms import Contingency, OrdType, Release, Side, Terms, TimeInForce
@@ -69,7 +69,13 @@ def asked_for(desk: Desk, book: Book, request: ManualOrder) -> tuple[Ask, ...]:
     is_parent = bool(request.schedule)
     if is_parent and (request.then or request.take_profit or request.stop_loss):
         raise BrokerError("an order that is worked in slices takes no orders after it", "Send them when it is done")
+    if _is_sliced(request.then):
+        raise BrokerError("an order after another is not worked in slices", "Send it when the first is done")
     return tuple(_asks(desk, book, request, "", None))
+
+
+def _is_sliced(requests: Iterable[ManualOrder]) -> bool:
+    return any(request.schedule or _is_sliced(request.then) for request in requests)
 
 
 def one_of(desk: Desk, book: Book, requests: Sequence[ManualOrder]) -> tuple[Ask, ...]:
@@ -88,19 +94,20 @@ def _asks(desk: Desk, book: Book, request: ManualOrder, path: str, first: Ticket
     has_legs = bool(request.then or request.take_profit or request.stop_loss)
     if link is None and has_legs:
         link = Contingency(_id(desk, "0"))
-    ticket = _ticket(desk, book, request, name, link)
-    awaited = first.order_qty * first.side.sign if first else ZERO
+    awaited = first.order_qty * first.side.sign if first and first.symbol == request.symbol else ZERO
+    ticket = _ticket(desk, book, request, name, link, awaited)
     yield Ask(ticket, desk.market.now, awaited=awaited, schedule=desk.schedule if request.schedule else None)
     yield from _exits(desk, request, ticket, name)
     for number, later in enumerate(request.then):
         yield from _asks(desk, book, later, f"{name}.{number}", ticket)
 
 
-def _ticket(desk: Desk, book: Book, request: ManualOrder, name: str, link: Contingency | None) -> Ticket:
+def _ticket(
+    desk: Desk, book: Book, request: ManualOrder, name: str, link: Contingency | None, awaited: Decimal = ZERO
+) -> Ticket:
     price = request.reference_price or _last(desk.market, request.symbol)
-    held = book.holdings.quantity(request.symbol)
-    pending = signed_leaves(book).get(request.symbol, ZERO)
-    reduces = (held + pending) * request.side.sign < 0 and request.qty <= abs(held + pending)
+    net = book.holdings.quantity(request.symbol) + signed_leaves(book).get(request.symbol, ZERO) + awaited
+    reduces = net * request.side.sign < 0 and request.qty <= abs(net)
     return Ticket(
         client_order_id=_id(desk, name),
         account=desk.account,
@@ -161,12 +168,17 @@ def _until(market: Market, request: ManualOrder) -> datetime:
 
 
 def amended(
-    desk: Desk, order: Order, qty: Decimal | None, limit_price: Decimal | None, stop_price: Decimal | None
+    desk: Desk,
+    book: Book,
+    order: Order,
+    qty: Decimal | None,
+    limit_price: Decimal | None,
+    stop_price: Decimal | None,
 ) -> Ask:
     """The replacement of an order: held until the original has ended, then sent for at most what that left.
 
-    `qty` is what is to be left working, in shares, at most what is left now; None keeps that. Decide on it against the
-    book without the original.
+    One that is held waits for what the original waited for. `qty` is what is to be left working, in shares, at most
+    what is left now; None keeps that. Decide on it against the book without the original.
     """
     ticket, old = order.ticket, order.ticket.contingency
     terms = replace(
@@ -174,23 +186,64 @@ def amended(
         limit_price=ticket.terms.limit_price if limit_price is None else limit_price,
         stop_price=ticket.terms.stop_price if stop_price is None else stop_price,
     )
-    group = old.group_id if old else ticket.client_order_id
+    is_held = order.status is OrdStatus.HELD
     replacement = replace(
         ticket,
         client_order_id=_id(desk, f"amend {ticket.client_order_id}"),
         order_qty=order.leaves_qty if qty is None else min(qty, order.leaves_qty),
         terms=terms,
-        contingency=Contingency(group, ticket.client_order_id, Release.ENDED, bool(old and old.is_oco)),
+        contingency=old if is_held else _after_the_end_of(order),
     )
-    return Ask(replacement, desk.market.now)
+    return Ask(replacement, desk.market.now, awaited=_awaited(book, order) if is_held else ZERO)
+
+
+def _awaited(book: Book, order: Order) -> Decimal:
+    """Signed shares that what a held order waits for will have brought."""
+    link = order.ticket.contingency
+    first = book.orders.get(link.after) if link else None
+    if first is None or first.ticket.symbol != order.ticket.symbol:
+        return ZERO
+    return first.order_qty * first.ticket.side.sign
+
+
+def _after_the_end_of(order: Order) -> Contingency:
+    """Held until the order has ended; where that is one of several that cancel one another, in its place."""
+    old, key = order.ticket.contingency, order.ticket.client_order_id
+    return Contingency(old.group_id if old else key, key, Release.ENDED, bool(old and old.is_oco))
 
 
 def closing(desk: Desk, book: Book, symbols: Collection[str] | None) -> Iterator[Ask]:
-    """Market orders that close every position (of `symbols`), each only able to reduce."""
+    """Market orders that close every position (of `symbols`), each only able to reduce.
+
+    What a working order of the same side may still execute before its cancel comes through is closed once it has ended,
+    for what it left: both executed would turn the position.
+    """
     for symbol, position in sorted(book.holdings.positions.items()):
         if position.quantity == 0 or (symbols is not None and symbol not in symbols):
             continue
-        side = Side.SELL if position.quantity > 0 else Side.BUY
-        terms = Terms(time_in_force=desk.market.time_in_force, reduce_only=True)
-        request = ManualOrder(symbol, side, abs(position.quantity), terms, None)
-        yield Ask(replace(_ticket(desk, book, request, symbol, None), increases_exposure=False), desk.market.now)
+        side, rest = Side.SELL if position.quantity > 0 else Side.BUY, abs(position.quantity)
+        for order in _closing_already(book, symbol, side, desk.command_id):
+            qty = min(order.leaves_qty, rest)
+            if qty > 0:
+                name = f"{symbol} after {order.ticket.client_order_id}"
+                yield _closing_ask(desk, book, symbol, side, qty, name, _after_the_end_of(order))
+            rest -= qty
+        if rest > 0:
+            yield _closing_ask(desk, book, symbol, side, rest, symbol, None)
+
+
+def _closing_already(book: Book, symbol: str, side: Side, but: UUID) -> Iterator[Order]:
+    """Orders that are being canceled and would close the position if their cancel came too late."""
+    for order in book.open_orders():
+        ticket = order.ticket
+        if (ticket.symbol, ticket.side) == (symbol, side) and order.is_cancel_wanted and ticket.batch_id != but:
+            yield order
+
+
+def _closing_ask(
+    desk: Desk, book: Book, symbol: str, side: Side, qty: Decimal, name: str, link: Contingency | None
+) -> Ask:
+    time_in_force = TimeInForce.DAY if link else desk.market.time_in_force
+    terms = Terms(time_in_force=time_in_force, reduce_only=True)
+    ticket = _ticket(desk, book, ManualOrder(symbol, side, qty, terms, None), name, link)
+    return Ask(replace(ticket, increases_exposure=False), desk.market.now)

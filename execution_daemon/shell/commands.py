@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 from bifrost_core.errors import BrokerError
 from bifrost_core.provenance import content_hash
 from bifrost_core.settings import Settings
-from bifrost_core.trading.orders import Order
+from bifrost_core.trading.orders import Order, OrdStatus
 from bifrost_core.trading.risk import RiskCode, SessionHours
 from execution_daemon.core.book import Amend, Book, CancelAsked
 from execution_daemon.core.inputs import Market
@@ -92,7 +92,7 @@ class Commands:
         async def work() -> list[Decision]:
             wanted = None if symbols is None else set(symbols)
             await self._cancel_all(actor, reason, wanted, but=command_id)
-            market = await self._market(self._keeper.book.holdings.symbols)
+            market = await self._market()
             desk = self._desk(market, command_id)
             asks = tuple(closing(desk, self._keeper.book, wanted))
             return await self._decide(self._without_cancelled(), asks, market)
@@ -138,15 +138,17 @@ class Commands:
 
     def _symbols_of(self, request: ManualOrder) -> set[str]:
         later = set[str]().union(*(self._symbols_of(one) for one in request.then)) if request.then else set()
-        return {request.symbol} | self._keeper.book.holdings.symbols | later
+        return {request.symbol} | later
 
     async def cancel(self, client_order_id: str, actor: str, reason: str) -> None:
         """Cancel one order."""
 
         async def work() -> None:
             self._order(client_order_id)
-            why = f"canceled by {actor}: {reason}"
-            await self._keeper.apply(CancelAsked(client_order_id, self._keeper.clock.now(), why))
+            why, now = f"canceled by {actor}: {reason}", self._keeper.clock.now()
+            for waiting in list(self._keeper.book.waiting_for(client_order_id)):
+                await self._keeper.apply(CancelAsked(waiting.ticket.client_order_id, now, why))
+            await self._keeper.apply(CancelAsked(client_order_id, now, why))
 
         await self._inbox.ask(work)
 
@@ -176,15 +178,15 @@ class Commands:
         command_id: UUID | None,
     ) -> list[Decision]:
         """Without a command it is the order's group that asks."""
-        order = self._order(key)
-        market = await self._market(self._keeper.book.holdings.symbols | {order.ticket.symbol})
+        order = self._amendable(key)
+        market = await self._market({order.ticket.symbol})
         desk = self._desk(market, command_id or uuid5(NAMESPACE, content_hash([key, "group", qty])))
-        ask = replace(amended(desk, order, qty, limit_price, stop_price), command_id=command_id)
+        ask = replace(amended(desk, self._keeper.book, order, qty, limit_price, stop_price), command_id=command_id)
         others = {k: o for k, o in self._keeper.book.orders.items() if k != key}
         decisions = await self._decide(replace(self._keeper.book, orders=others), (ask,), market)
-        if decisions[0].outcome == "accepted":
+        if order.status is OrdStatus.HELD and decisions[0].outcome == "accepted":
             await self._keeper.apply(CancelAsked(key, market.now, f"replaced by {decisions[0].client_order_id}"))
-        return decisions
+        return decisions  # that the end of the original is waited for has the core ask for its cancel
 
     async def _amend_by_group(self, amend: Amend) -> None:
         """Another order of the group was executed: replace what is left, or cancel it where that is denied."""
@@ -219,9 +221,19 @@ class Commands:
             raise BrokerError(f"no open order has the id {key}", "GET /orders lists them")
         return order
 
-    async def _market(self, symbols: Collection[str]) -> Market:
-        session = await self._session()
-        return await self._reader.market(symbols, session)
+    def _amendable(self, key: str) -> Order:
+        """The open order. Raises BrokerError where a replacement would be one too many, or leave others behind."""
+        order = self._order(key)
+        if order.is_cancel_wanted:
+            raise BrokerError(f"order {key} is being canceled", "Wait for its end, or amend what replaces it then")
+        if waiting := list(self._keeper.book.waiting_for(key)):
+            names = ", ".join(one.ticket.client_order_id for one in waiting)
+            raise BrokerError(f"orders wait for {key}: {names}", "Cancel it, which ends them, and order anew")
+        return order
+
+    async def _market(self, symbols: Collection[str] = ()) -> Market:
+        """Of `symbols` and of everything in the book: what is held and working counts in every decision."""
+        return await self._reader.market(self._keeper.book.symbols.union(symbols), await self._session())
 
     async def _session(self) -> SessionHours:
         session = await self._keeper.store.session_from(await self._keeper.clock.read())
@@ -233,7 +245,8 @@ class Commands:
         return Desk(self._keeper.store.account, command_id, market)
 
     async def _decide(self, book: Book, asks: Sequence[Ask], market: Market) -> list[Decision]:
-        controls = await self._reader.controls(market, {ask.ticket.symbol for ask in asks})
+        symbols = self._keeper.book.symbols.union(ask.ticket.symbol for ask in asks)
+        controls = await self._reader.controls(market, symbols)
         decided = decide_all(book, asks, market, controls, last_prices(market), self._keeper.to_send.qsize())
         reasons = await self._committer.commit(decided, market.now)
         return _decisions(decided, reasons)

@@ -83,7 +83,7 @@ class Intake:
                 "batch %s waits: reference.sessions has no session of %s to trade it in", batch.batch_id, self.store.mic
             )
             return
-        symbols = self.keeper.book.holdings.symbols | {target.symbol for target in batch.targets}
+        symbols = self.keeper.book.symbols | {target.symbol for target in batch.targets}
         market, controls = await self.reader.look(symbols, self._session)
         await self.store.decide_batch(batch.batch_id, "accepted", market.now)
         self.keeper.reached(FailPoint.BATCH_ACCEPTED)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from bifrost_core.trading.orders import BlockCode
 from execution_daemon.brokers.port import Broker, BrokerOrderState, BrokerUnclear, ExecutionReport
 from execution_daemon.core.book import Adjusted, Breaks
 from execution_daemon.core.reconcile import ACCOUNT, Break, Snapshot, catch_up, compare, halted
@@ -54,7 +55,8 @@ class Reconciler:
     async def reconcile(self, is_routine: bool = False) -> Reconciliation:
         """Apply what was missed, compare, record, and block or free symbols. A broker in motion is looked at again.
 
-        A routine one, while trading goes on, leaves out what was touched in the last seconds.
+        A routine one, while trading goes on, leaves out what was touched in the last seconds; where nothing else
+        differs it proves nothing, and raises BrokerUnclear too.
         """
         await self.keeper.clock.read()
         since = await self._since()
@@ -63,18 +65,21 @@ class Reconciler:
             await self._apply_missed(snapshot, since)
             self.keeper.reached(FailPoint.MID_RECONCILE)
             breaks = compare(self.keeper.book, await self.keeper.store.fills_since(since), snapshot)
-            if is_routine:
-                breaks = self._settled(breaks)
             if not breaks:
                 break
             await asyncio.sleep(SETTLE_SECONDS * attempt)
-        return await self._conclude(snapshot, breaks)
+        settled = self._settled(breaks) if is_routine else breaks
+        if breaks and not settled:
+            raise BrokerUnclear(f"{breaks[0].symbol} differs, and was just traded", "It is looked at again by itself")
+        return await self._conclude(snapshot, settled)
 
     def _settled(self, breaks: tuple[Break, ...]) -> tuple[Break, ...]:
-        """Breaks about what has not changed lately; cash changes with every symbol."""
+        """Breaks about what has not changed lately, cash changes with every symbol; and those that stand already."""
         since = asyncio.get_running_loop().time() - RECENT_SECONDS
         recent = {symbol for symbol, at in self.keeper.touched.items() if at >= since}
-        return tuple(b for b in breaks if not (b.symbol in recent or (b.symbol == ACCOUNT and recent)))
+        recent |= {ACCOUNT} if recent else set()
+        known = {s for s, why in self.keeper.book.blocked.items() if why.code is BlockCode.RECONCILIATION_BREAK}
+        return tuple(b for b in breaks if b.symbol not in recent or b.symbol in known)
 
     async def catch_up(self) -> None:
         """Apply what the stream may have missed, without a comparison."""

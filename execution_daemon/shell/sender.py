@@ -55,11 +55,11 @@ class Sender:
         self.throttle = Throttle(per_second=50.0, burst=100.0, reserve=20.0)  # until the limits are read
 
     def heed(self, limits: Limits) -> None:
-        """Send no faster than the limits say; where one is missing, what was in force stays."""
+        """Send no faster than the limits say; where one is missing or lets nothing through, what was in force stays."""
         rate, burst, reserve = (
             limits.value(code) for code in (LimitCode.MESSAGE_RATE, LimitCode.MESSAGE_BURST, LimitCode.CANCEL_RESERVE)
         )
-        if not rate or not burst or reserve is None:
+        if not rate or not burst or burst < 1 or reserve is None:
             return
         now, old = (float(rate), float(burst), float(reserve)), self.throttle
         if now != (old.per_second, old.burst, old.reserve):  # a new one is full, so the old one is kept while it can be
@@ -95,12 +95,15 @@ class Sender:
 
     async def send(self, key: str) -> None:
         """Send one order once; silence becomes NO_ANSWER, and only the broker's refusal a rejection."""
-        order = self.keeper.book.orders.get(key)
-        if order is None or order.status is not OrdStatus.PENDING_NEW:
-            return  # a report overtook the resend: there is nothing to ask for any more
+        if self._unsent(key) is None:
+            return
         self.keeper.reached(FailPoint.INTENT_COMMITTED)
         await self._wait_for_capacity()  # before the last look at what stands against it
-        if objection := await self._last_look(order):
+        objection = await self._last_look(key)
+        order = self._unsent(key)
+        if order is None:
+            return
+        if objection:
             event = OrderEvent(ExecType.CANCELED, self.keeper.clock.now(), text=f"not sent: {objection}")
         else:
             self.keeper.reached(FailPoint.BEFORE_SEND)
@@ -108,33 +111,37 @@ class Sender:
             self.keeper.reached(FailPoint.ORDER_SENT)
         await self.inbox.put(partial(self._hear, Reported(key, event)))
 
+    def _unsent(self, key: str) -> Order | None:
+        """The order as it is now; None where a report overtook the resend: there is nothing to ask for any more."""
+        order = self.keeper.book.orders.get(key)
+        return order if order is not None and order.status is OrdStatus.PENDING_NEW else None
+
     async def _hear(self, reported: Reported) -> None:
         """The order may have ended and been let go of in the meantime: it is read again then."""
         await self.keeper.hear(reported)
 
-    async def _last_look(self, order: Order) -> str:
+    async def _last_look(self, key: str) -> str:
         """The objection as it stands now: asked again where the process was stopped before it heard the answer."""
         loop, objection = asyncio.get_running_loop(), ""
         for _ in range(LOOKS_MAX):
             asked = loop.time()
-            objection = await self._objection(order)
+            objection = await self._objection(key)
             if objection or loop.time() - asked < FRESH_SECONDS:
                 break
         return objection
 
-    async def _objection(self, order: Order) -> str:
-        """Why an order that was committed must not leave any more; empty if it may."""
-        ticket = order.ticket
-        if order.is_cancel_wanted:
-            return "its cancel was asked"
-        if self.keeper.clock.now() >= ticket.valid_until:
-            return "its target is no longer valid"
-        blocked = self.keeper.book.blocked
-        cause = blocked.get(ticket.symbol) or blocked.get("*")
-        if cause is not None and cause.code != BlockCode.SEND_UNPROVEN:
-            return f"{ticket.symbol} is blocked: {cause.code}"
-        if await self.keeper.store.is_order_killed(ticket.client_order_id):
+    async def _objection(self, key: str) -> str:
+        """Why an order that was committed must not leave any more; empty if it may. The book is looked at last."""
+        if await self.keeper.store.is_order_killed(key):
             return "a kill switch was engaged since"
+        order, blocked = self._unsent(key), self.keeper.book.blocked
+        if order is None or order.is_cancel_wanted:
+            return "its cancel was asked"
+        if self.keeper.clock.now() >= order.ticket.valid_until:
+            return "its target is no longer valid"
+        cause = blocked.get(order.ticket.symbol) or blocked.get("*")
+        if cause is not None and cause.code != BlockCode.SEND_UNPROVEN:
+            return f"{order.ticket.symbol} is blocked: {cause.code}"
         return ""
 
     async def _ask_broker(self, order: Order) -> OrderEvent:

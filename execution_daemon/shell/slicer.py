@@ -35,7 +35,7 @@ class Slicer:
         due = [parent for parent in self._working() if self._is_untried(parent, now)]
         if not due:
             return
-        symbols = self._keeper.book.holdings.symbols | {parent.symbol for parent in due}
+        symbols = self._keeper.book.symbols
         market = await self._reader.market(symbols, session)
         asks: list[Ask] = [ask for parent in due if (ask := next_slice(self._keeper.book, parent, market))]
         for parent in due:

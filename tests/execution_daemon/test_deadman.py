@@ -34,6 +34,13 @@ def test_a_lease_that_stands_still_is_missed_once():
     assert fired_at([(float(t), HELD, True) for t in range(20)]) == [3.0]
 
 
+def test_a_second_silence_of_the_same_leader_is_missed_too():
+    """Frozen, released by people, frozen again: the second time nobody would cancel anything."""
+    again = Lease(HELD.holder, HELD.epoch, 99)
+    looks = [(float(t), HELD if t < 10 else again, True) for t in range(20)]
+    assert fired_at(looks) == [3.0, 13.0]
+
+
 def test_renewals_and_take_overs_are_no_miss():
     """A standby that leads in time would find the account halted."""
     renewed = [(float(t), Lease("a:1", 1, t // 2), True) for t in range(20)]

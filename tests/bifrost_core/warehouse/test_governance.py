@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -275,3 +276,17 @@ def test_the_kinds_of_limits_are_those_of_the_code(office):
     rows = office.read("select code, unit, tighter_when = 'higher' from trading.limit_kinds")
     assert sorted(rows) == sorted((x.code.value, x.unit, x.code in TIGHTER_WHEN_HIGHER) for x in DEFAULT_LIMITS)
     assert len(rows) == len(LimitCode)
+
+
+def test_a_switch_engaged_anew_is_not_released_with_its_last_engagement(office, settings):
+    """Somebody halts for a second reason while the first one's release is approved: the new halt was wiped out."""
+    office.engage()
+    proposal = office.propose("kill_switch_release", {"scope": "symbol", "key": "AAPL", "reason": "over"})
+    with connect(settings, Role.API) as halting, ThreadPoolExecutor(1) as other:
+        halting.execute("select trading.set_kill_switch_v1('symbol', 'AAPL', true, 'something else', 'cat', now())")
+        answer = other.submit(office.approve, proposal, "bob")
+        while halting.execute("select from pg_locks where not granted").fetchone() is None and not answer.done():
+            pass
+        halting.commit()
+        assert answer.result()["outcome"] == "refused"
+    assert office.read("select engaged, reason from trading.kill_switches") == [(True, "something else")]

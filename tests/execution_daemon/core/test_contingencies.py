@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from bifrost_core.trading.orders import ExecType, Order, OrderEvent, OrdStatus, Send, opened
+from bifrost_core.trading.orders import Block, BlockCode, ExecType, Order, OrderEvent, OrdStatus, Send, Unblock, opened
 from bifrost_core.trading.terms import Contingency, OrdType, Release, Terms
-from execution_daemon.core.book import Amend, Book, Cancel, CancelAsked, Committed, Reported, prune
+from execution_daemon.core.book import Amend, Book, Breaks, Cancel, CancelAsked, Committed, Reported, prune
+from execution_daemon.core.contingencies import all_due
 from execution_daemon.core.step import handle
 from tests.execution_daemon.core.conftest import NOW, ticket
 
@@ -90,9 +91,7 @@ def test_a_replacement_is_sent_for_at_most_what_the_original_left(filled, sent):
     book = Book("paper", orders={"old": original})
     replacement = replace(ticket("new", qty=60), contingency=Contingency("old", "old", Release.ENDED))
     book, effects = handle(book, Committed((replacement,)), NOW)
-    assert effects == ()
-    book, effects = handle(book, CancelAsked("old", NOW, "replaced"), NOW)
-    assert effects[-1] == Cancel("old")
+    assert effects[-1] == Cancel("old"), "a crash before somebody asks would leave both"
     if filled:
         book, effects = tell(book, "old", ExecType.PARTIAL_FILL, filled)
     if filled < 100:
@@ -120,3 +119,43 @@ def test_what_others_wait_for_is_not_forgotten():
     ended = Order(ticket("entry"), OrdStatus.FILLED)
     assert set(prune(Book("paper", orders={"entry": ended, "stop": held})).orders) == {"entry", "stop"}
     assert set(prune(Book("paper", orders={"entry": ended})).orders) == set()
+
+
+def test_a_cancel_that_the_broker_refuses_ends_the_replacement():
+    """It would be sent whenever the original ends: after a person has canceled that, for ever."""
+    book = Book("paper", orders={"old": Order(ticket("old"), OrdStatus.NEW)})
+    replacement = replace(ticket("new", qty=60), contingency=Contingency("old", "old", Release.ENDED))
+    book, _ = handle(book, Committed((replacement,)), NOW)
+    book, _ = tell(book, "old", ExecType.CANCEL_REJECTED)
+    assert (book.orders["old"].status, book.orders["new"].status) == (OrdStatus.NEW, OrdStatus.CANCELED)
+    assert not book.orders["old"].is_cancel_wanted
+
+
+def test_a_leg_that_the_broker_has_not_answered_yet_is_kept():
+    """The target filled in part before the stop was answered: what was left of the position had no stop."""
+    book = two_legs()
+    book = replace(book, orders={**book.orders, "b": replace(book.orders["b"], status=OrdStatus.PENDING_NEW)})
+    book, effects = tell(book, "a", ExecType.PARTIAL_FILL, 40)
+    assert not book.orders["b"].is_cancel_wanted
+    _book, effects = tell(book, "b", ExecType.NEW)
+    assert effects[-1] == Amend("b", D(60))
+
+
+def test_exits_of_an_entry_that_was_busted_are_canceled():
+    """An exit would open a position the other way."""
+    entry = replace(Order(ticket("e"), OrdStatus.FILLED), cum_qty=D(100))
+    link = Contingency("e-x", "e", Release.EXECUTED, is_oco=True)
+    legs = {key: Order(replace(ticket(key, side="sell"), contingency=link), OrdStatus.NEW) for key in ("p", "s")}
+    book = Book("paper", orders={"e": entry, **legs})
+    assert not list(all_due(book, NOW))
+    busted = replace(book, orders={**book.orders, "e": replace(entry, cum_qty=D(0))})
+    assert {due.client_order_id for due in all_due(busted, NOW) if isinstance(due, CancelAsked)} == {"p", "s"}
+
+
+def test_a_healed_break_does_not_free_what_is_unknown():
+    """A second order would go out beside one of which nobody knows whether the broker has it."""
+    book = Book("paper", orders={"a": Order(ticket("a"), OrdStatus.UNKNOWN)})
+    book, _ = handle(book, Breaks({"AAPL": "differs"}), NOW)
+    book, effects = handle(book, Breaks({}), NOW)
+    assert book.blocked["AAPL"].code is BlockCode.SEND_UNPROVEN
+    assert [type(effect) for effect in effects] == [Unblock, Block]

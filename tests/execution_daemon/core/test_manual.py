@@ -6,13 +6,16 @@ import uuid
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
+from bifrost_core.errors import BrokerError
 from bifrost_core.trading.orders import Order, OrdStatus
 from bifrost_core.trading.positions import Holdings, Position
 from bifrost_core.trading.risk import RiskCode
-from bifrost_core.trading.terms import OrdType, Side, Terms
+from bifrost_core.trading.terms import OrdType, Release, Side, Terms
 from execution_daemon.core.book import Book, signed_leaves
 from execution_daemon.core.intents import decide_all, last_prices
-from execution_daemon.core.manual import Desk, ManualOrder, amended, asked_for, one_of
+from execution_daemon.core.manual import Desk, ManualOrder, amended, asked_for, closing, one_of
 from tests.execution_daemon.core.conftest import CONTROLS, MARKET
 
 D = Decimal
@@ -64,7 +67,7 @@ def test_one_exit_is_amended_beside_the_other():
     book = working(LONG, intents)
     stop = next(o for o in book.orders.values() if o.ticket.terms.order_type is OrdType.STOP)
     others = replace(book, orders={k: o for k, o in book.orders.items() if o is not stop})
-    ask = amended(replace(DESK, command_id=uuid.UUID(int=8)), stop, None, None, D(49))
+    ask = amended(replace(DESK, command_id=uuid.UUID(int=8)), book, stop, None, None, D(49))
     assert decided(others, (ask,))[1] == [None]
 
 
@@ -74,3 +77,51 @@ def test_entries_that_cancel_one_another_count_each_in_full():
         ManualOrder("AAPL", Side.BUY, D(9000), Terms(OrdType.LIMIT, limit_price=D(price)), None) for price in (49, 50)
     ]
     assert decided(FLAT, one_of(DESK, FLAT, entries))[1] == [None, RiskCode.MAX_POSITION]
+
+
+def test_an_amended_order_that_is_held_waits_for_the_same():
+    """It would be sent at once: a stop without a position, a second order before its first."""
+    bracket = ManualOrder("AAPL", Side.BUY, D(100), Terms(), None, stop_loss=D(48))
+    intents, _ = decided(FLAT, asked_for(DESK, FLAT, bracket))
+    entry, stop = (Order(one.ticket, OrdStatus.NEW) for one in intents)
+    stop = replace(stop, status=OrdStatus.HELD)
+    book = replace(FLAT, orders={one.ticket.client_order_id: one for one in (entry, stop)})
+    ask = amended(replace(DESK, command_id=uuid.UUID(int=8)), book, stop, None, None, D(47))
+    assert ask.ticket.contingency == stop.ticket.contingency
+    assert ask.awaited == 100
+    others = replace(book, orders={entry.ticket.client_order_id: entry})
+    assert decided(others, (ask,))[1] == [None]
+
+
+def test_an_order_after_another_is_what_it_will_be_then():
+    """A sale of what the first one has sold already is a short sale: counted as closing, no limit saw it."""
+    first = ManualOrder("AAPL", Side.SELL, D(100), Terms(), None)
+    intents, _ = decided(LONG, asked_for(DESK, LONG, replace(first, then=(first,))))
+    assert [one.ticket.increases_exposure for one in intents] == [False, True]
+    elsewhere = replace(first, symbol="IBM")
+    bought = ManualOrder("AAPL", Side.BUY, D(100), Terms(), None, then=(elsewhere,))
+    asks = asked_for(DESK, FLAT, bought)
+    assert [ask.awaited for ask in asks] == [0, 0], "shares of one symbol are not sold in another"
+    assert [ask.ticket.increases_exposure for ask in asks] == [True, True]
+
+
+def test_what_follows_an_order_is_not_worked_in_slices():
+    """Its schedule was dropped, and all of it sent at once."""
+    later = ManualOrder("AAPL", Side.SELL, D(100), Terms(), None, schedule="twap")
+    with pytest.raises(BrokerError, match="not worked in slices"):
+        asked_for(DESK, FLAT, ManualOrder("AAPL", Side.BUY, D(100), Terms(), None, then=(later,)))
+
+
+def test_flatten_waits_for_the_exits_that_are_being_canceled():
+    """The stop fills before its cancel arrives, then the closing order: the position is turned."""
+    intents, _ = decided(LONG, one_of(DESK, LONG, (PROFIT, replace(LOSS, qty=D(100)))))
+    book = working(LONG, intents)
+    exits = {key: replace(order, is_cancel_wanted=True) for key, order in book.orders.items()}
+    desk = replace(DESK, command_id=uuid.UUID(int=9))
+    (ask,) = closing(desk, replace(book, orders=exits), None)
+    link = ask.ticket.contingency
+    assert (ask.ticket.order_qty, link.after in exits, link.release, link.is_oco) == (100, True, Release.ENDED, True)
+    half = {key: replace(order, ticket=replace(order.ticket, order_qty=D(30))) for key, order in exits.items()}
+    one = dict(list(half.items())[:1])
+    asks = list(closing(desk, replace(book, orders=one), None))
+    assert [(a.ticket.order_qty, a.ticket.is_held) for a in asks] == [(30, True), (70, False)]

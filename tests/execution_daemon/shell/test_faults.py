@@ -6,13 +6,16 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from bifrost_core.trading.throttle import Throttle
 from bifrost_core.warehouse.connect import Role, connect
 from execution_daemon.api.app import create_app
 from execution_daemon.api.gauges import gauges_of
+from execution_daemon.brokers.port import BrokerUnclear
 from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.errors import LeaseLost, StoreFailed
 from execution_daemon.shell.daemon import Daemon
@@ -206,6 +209,40 @@ async def test_a_kill_switch_also_stops_what_was_committed_and_not_yet_sent(floo
         await floor.until(floor.is_worked(floor.write()))
     assert floor.read("select symbol from trading.orders where ord_status = 'canceled'") == [("MSFT",)]
     assert len(floor.broker.accepted) == 2
+
+
+async def test_a_cancel_that_is_asked_while_an_order_waits_to_leave_stops_it(floor):
+    """It was looked at as it had been before the wait, and left after cancel-all."""
+    asked: list[asyncio.Task[list[str]]] = []
+
+    def press(point: FailPoint) -> None:
+        if point is FailPoint.INTENT_COMMITTED and not asked:
+            slow = floor.daemon.parts.sender.throttle = Throttle(2.0, 1.0, 0.0)
+            slow.take(asyncio.get_running_loop().time())
+            asked.append(asyncio.ensure_future(floor.daemon.commands.cancel_all("ann", "enough")))
+
+    floor.reached = press
+    async with floor.trading():
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+    assert len(await asked[0]) == 1
+    assert floor.broker.accepted == []
+    assert floor.read("select ord_status from trading.orders") == [("canceled",)]
+
+
+async def test_a_break_is_not_healed_by_a_pass_that_leaves_it_out(floor):
+    """Every fill would have freed an account whose cash is wrong, and called it clean."""
+    async with floor.trading() as daemon:
+        keeper = daemon.parts.keeper
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        floor.broker.cash += Decimal(1000)
+        assert not (await daemon.reconcile()).is_clean
+        assert "*" in keeper.book.blocked
+        keeper.touched["MSFT"] = asyncio.get_running_loop().time()
+        assert not (await daemon.parts.reconciler.reconcile(is_routine=True)).is_clean
+        assert "*" in keeper.book.blocked
+        keeper.book = replace(keeper.book, blocked={})
+        with pytest.raises(BrokerUnclear, match="just traded"):
+            await daemon.parts.reconciler.reconcile(is_routine=True)
 
 
 async def test_what_ended_is_let_go_and_a_late_fill_of_it_still_counts(floor):

@@ -1,4 +1,4 @@
-"""Plants each defect in a copy of the packages and runs the simulation on it until a seed catches it.
+"""Plants each defect in a copy of the packages and runs the simulation on it until a seed catches it, then its tests.
 
     python -m benchmarks.mutants [--only NAME] [--seeds N] [--processes N] [--out FILE] [--json]
 

@@ -90,3 +90,10 @@ def test_the_second_leg_of_a_change_through_zero_waits_and_falls_with_the_first(
     blocked = replace(long, blocked={"AAPL": Blocked(BlockCode.OVERFILL, "x")})
     codes = [i.denied and i.denied.code for i in work(blocked, batch({"AAPL": "-0.01"}), MARKET, CONTROLS).intents]
     assert codes == [RiskCode.SYMBOL_BLOCKED, RiskCode.SYMBOL_BLOCKED]
+
+
+def test_what_works_already_is_not_ordered_again():
+    """The next batch would buy once more what the last one's orders are about to bring."""
+    working = Order(ticket("w", qty=4000), OrdStatus.NEW)
+    decided = work(replace(RICH, orders={"w": working}), batch({"AAPL": "0.2"}), MARKET, CONTROLS)
+    assert decided.intents == ()

@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.trading.orders import ExecType, Order, OrdStatus, fold
-from bifrost_core.trading.terms import Side
-from execution_daemon.brokers.port import BrokerStatus, ExecKind, ExecutionReport
-from execution_daemon.core.reports import _KINDS, _STATES, answer_event, event_of
+from bifrost_core.trading.terms import Side, Terms
+from execution_daemon.brokers.port import BrokerOrderState, BrokerStatus, ExecKind, ExecutionReport
+from execution_daemon.core.reports import _KINDS, _STATES, answer_event, event_of, state_event
 from tests.execution_daemon.core.conftest import NOW, ticket
 
 TRADE = ExecutionReport(
@@ -52,3 +52,19 @@ def test_an_answer_to_a_submission_never_carries_a_fill(kind):
     event = answer_event(replace(TRADE, kind=kind))
     assert (event.kind, event.last_qty, event.exec_id) == (ExecType.NEW, Decimal(0), "")
     assert fold(Order(ticket(), OrdStatus.FILLED), [event]).status is OrdStatus.FILLED
+
+
+def test_an_order_whose_fills_were_taken_back_has_ended():
+    """Busted before they were heard of, they leave an order that is filled and lacks shares: it would never end."""
+    sent = ("id", "b", "AAPL", Side.BUY, Decimal(100), Terms())
+    state = BrokerOrderState(*sent, BrokerStatus.FILLED, Decimal(60), Decimal(50), NOW, NOW)
+    assert state_event(state, NOW).kind is ExecType.CANCELED
+    assert state_event(replace(state, cum_qty=Decimal(100)), NOW).kind is not ExecType.CANCELED
+
+
+def test_a_correction_that_was_busted_before_it_was_heard_still_takes_back_what_it_replaced():
+    """The first execution would stay in the book, and be in nobody else's."""
+    trade, corrected = event_of(TRADE), replace(TRADE, kind=ExecKind.TRADE_CORRECT, exec_id="x2", exec_ref_id="x1")
+    bust = event_of(replace(TRADE, kind=ExecKind.TRADE_CANCEL, exec_id="x3", exec_ref_id="x2"))
+    order = fold(Order(ticket()), [trade, bust, event_of(corrected)])
+    assert (order.cum_qty, dict(order.executions)) == (Decimal(0), {})

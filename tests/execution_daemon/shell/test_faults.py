@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,7 +16,7 @@ from bifrost_core.trading.throttle import Throttle
 from bifrost_core.warehouse.connect import Role, connect
 from execution_daemon.api.app import create_app
 from execution_daemon.api.gauges import gauges_of
-from execution_daemon.brokers.port import BrokerUnclear
+from execution_daemon.brokers.port import AdjustmentKind, BrokerUnclear
 from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.errors import LeaseLost, StoreFailed
 from execution_daemon.shell.daemon import Daemon
@@ -209,6 +210,70 @@ async def test_a_kill_switch_also_stops_what_was_committed_and_not_yet_sent(floo
         await floor.until(floor.is_worked(floor.write()))
     assert floor.read("select symbol from trading.orders where ord_status = 'canceled'") == [("MSFT",)]
     assert len(floor.broker.accepted) == 2
+
+
+def once_sent(floor, act: Callable[[], None]) -> None:
+    """Have `act` done when the first order has been sent, and its answer is awaited no more."""
+    done: list[FailPoint] = []
+
+    def press(point: FailPoint) -> None:
+        if point is FailPoint.ORDER_SENT and not done:
+            done.append(point)
+            act()
+
+    floor.reached = press
+
+
+async def test_a_look_up_that_is_not_answered_proves_nothing(floor):
+    """The order would be sent once more, and the broker have it twice."""
+    floor.broker.plan(Fault.LOST_ANSWER)
+    once_sent(floor, lambda: floor.broker.plan(Fault.REFUSED_READ, 20))
+    async with floor.trading():
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+    assert floor.read("select kind from trading.order_events where kind = 'absent'") == []
+    assert len(floor.broker.accepted) == 1
+
+
+async def test_an_absent_order_against_which_a_kill_stands_says_so(floor, settings):
+    """It would be called alive, and sent again but for the last look."""
+
+    def kill() -> None:
+        with connect(settings, Role.TRADER) as connection:
+            connection.execute("select trading.set_kill_switch_v1('global', '*', true, 'a test', 'ann', now())")
+
+    floor.broker.plan(Fault.LOST_REQUEST)
+    once_sent(floor, kill)
+    async with floor.trading():
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+    said = floor.read("select text from trading.order_events where kind = 'canceled'")
+    assert said == [("never reached the broker, and a kill switch is engaged",)]
+
+
+async def test_an_absence_is_judged_by_the_time_it_is_then(floor):
+    """On a time that is seconds old the order would be sent again after its target's end."""
+    floor.settings = floor.settings.model_copy(update={"poll_seconds": 60.0})
+    floor.broker.plan(Fault.LOST_REQUEST)
+    once_sent(floor, lambda: setattr(floor.broker, "now", floor.session.close_at))
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        assert daemon.clock.now() >= floor.session.close_at
+    assert floor.broker.accepted == []
+    said = floor.read("select text from trading.order_events where kind = 'canceled'")
+    assert said == [("never reached the broker, and its target is no longer valid",)]
+
+
+async def test_an_account_is_taken_over_from_a_ledger_at_rest(floor):
+    """What is booked while the balance is read would count twice, or never."""
+    floor.broker.book_cash(AdjustmentKind.FEE, Decimal(-7))
+    task = asyncio.create_task(floor.daemon.run())
+    await asyncio.sleep(1.0)
+    assert floor.read("select count(*) from trading.accounts") == [(0,)]
+    floor.broker.now += timedelta(seconds=1)
+    await floor.until(lambda: floor.daemon.is_ready, task)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert floor.read("select balance from trading.cash") == [(floor.settings.initial_cash - 7,)]
 
 
 async def test_a_cancel_that_is_asked_while_an_order_waits_to_leave_stops_it(floor):

@@ -227,6 +227,7 @@ def once_sent(floor, act: Callable[[], None]) -> None:
 async def test_a_look_up_that_is_not_answered_proves_nothing(floor):
     """The order would be sent once more, and the broker have it twice."""
     floor.broker.plan(Fault.LOST_ANSWER)
+    floor.broker.plan(Fault.LOST_REPORT, 5)
     once_sent(floor, lambda: floor.broker.plan(Fault.REFUSED_READ, 20))
     async with floor.trading():
         await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))

@@ -178,6 +178,9 @@ class Watch:
     def _intents(self, _given: Given, rows: list[Row]) -> None:
         tables = self._database.tables
         for row in rows:
+            if row["reason_code"] == "PARENT_EXCEEDED":
+                fact = f"the daemon asked for {row['client_order_id'][:8]}, and was told that it is too much"
+                self.fail("slices conserve their parent's quantity", fact)
             if row["outcome"] != "accepted":
                 continue
             order = tables.orders.get(row["client_order_id"])
@@ -270,11 +273,22 @@ class Watch:
         if status in ENDED:
             self._ended.setdefault(key, self._clock.seconds)
             self._ended_truly(key, status)
+        self._reserves(key)
         if event["kind"] == "canceled":
             self._let_go(key)
         if event["kind"] == "absent" or "never reached" in event["text"]:
             self._truly_absent(key)
         self._note_blocks()
+
+    def _reserves(self, key: str) -> None:
+        """What an order may still add to the exposure is reserved, whatever is known of it."""
+        row = self._database.tables.orders.get(key)
+        if row is None or row["ord_status"] in ENDED or (row["ord_status"] == "held" and row["release"] == "ended"):
+            return
+        leaves = max((row["released_qty"] or row["order_qty"]) - row["cum_qty"], ZERO)
+        due = leaves * row["reference_price"] if row["leg"] == "open" else ZERO
+        fact = f"{key[:8]}, {row['ord_status']}, reserves {row['reserved_value']} of {due}"
+        self.require(row["reserved_value"] == due, "what may be executed is reserved", fact)
 
     def _let_go(self, key: str) -> None:
         """A held order whose time has come is sent, unless something stands against it."""

@@ -1,0 +1,85 @@
+"""Defects that the simulation has found, planted again."""
+
+from __future__ import annotations
+
+from benchmarks.mutants.mutant import CORE, SHELL, TRADING, Mutant
+
+MUTANTS = (
+    Mutant(
+        "bust_is_a_break",
+        f"{CORE}/reconcile.py",
+        "        standing.pop(report.exec_ref_id, None)\n",
+        "",
+        "an execution that was taken back is missing for ever",
+    ),
+    Mutant(
+        "correction_busted_before_heard",
+        f"{TRADING}/orders.py",
+        "        return False  # what it put in place",
+        "        return True  # what it put in place",
+        "a correction that was busted before it was heard leaves what it replaced",
+        tests=("tests/execution_daemon/core/test_reports.py",),
+    ),
+    Mutant(
+        "filled_and_taken_back_works_on",
+        f"{CORE}/reports.py",
+        "    return state.status is BrokerStatus.FILLED and state.cum_qty < state.qty\n",
+        "    return False\n",
+        "an order whose executions were busted before they were heard never ends",
+        tests=("tests/execution_daemon/core/test_reports.py",),
+    ),
+    Mutant(
+        "absence_on_an_old_clock",
+        f"{SHELL}/sender.py",
+        "                    await self.keeper.clock.read()  # what is decided on an absence depends on the time\n",
+        "",
+        "an order is sent again after its target's end, on a time that is seconds old",
+        tests=("tests/execution_daemon/shell/test_faults.py",),
+    ),
+    Mutant(
+        "balance_of_a_moving_ledger",
+        f"{SHELL}/daemon.py",
+        "        if await self.broker.adjustments(at):\n",
+        "        if False:\n",
+        "what is booked while the account is opened counts twice, or never",
+        tests=("tests/execution_daemon/shell/test_faults.py",),
+    ),
+    Mutant(
+        "stopped_after_the_last_look",
+        f"{SHELL}/sender.py",
+        "            if objection or loop.time() - asked < FRESH_SECONDS:\n",
+        "            if True:\n",
+        "a process that was stopped before it heard the answer acts on one of long ago",
+        tests=("tests/execution_daemon/simulation/test_last_look.py",),
+    ),
+    Mutant(
+        "amendment_asks_for_itself",
+        f"{SHELL}/commands.py",
+        "        if key in self._amending:\n",
+        "        if False:\n",
+        "a partly filled leg of a bracket holds the inbox for ever",
+    ),
+    Mutant(
+        "unblock_forgets_parents",
+        f"{SHELL}/daemon.py",
+        "            keeper.book = replace(keeper.book, blocked=rest)\n",
+        "            keeper.book = replace(keeper.book, blocked=rest, parents={})\n",
+        "freeing a symbol ends what is worked in slices, in memory only",
+        tests=("tests/execution_daemon/shell/test_daemon.py",),
+    ),
+    Mutant(
+        "opened_on_the_machines_clock",
+        f"{SHELL}/daemon.py",
+        "        at = await self.broker.market_time()\n",
+        "        at = await self.clock.read()\n",
+        "what the broker books in the first hour is left out, where the machine's clock is ahead",
+    ),
+    Mutant(
+        "held_after_nothing",
+        f"{CORE}/contingencies.py",
+        "        yield Reported(key, OrderEvent(ExecType.CANCELED, at, text=why))\n        return\n",
+        "        return\n",
+        "an order whose first was denied is held for ever",
+        tests=("tests/execution_daemon/core",),
+    ),
+)

@@ -130,10 +130,10 @@ class DaemonProcess(Process):
         except httpx.TransportError:
             return False
 
-    def request(self, method: str, path: str, body: Any = None, timeout: float = 5.0) -> httpx.Response:
-        """An operator's request to its control plane."""
+    def request(self, method: str, path: str, body: Any = None, timeout: float = 5.0, key: str = "") -> httpx.Response:
+        """An operator's request to its control plane; with the `key` of one before, the same one again."""
         token = self.settings.secrets.daemon_token
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4())}
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key or str(uuid.uuid4())}
         return httpx.request(method, self.settings.daemon_url + path, json=body, headers=headers, timeout=timeout)
 
 

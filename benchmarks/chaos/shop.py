@@ -207,10 +207,35 @@ class Shop:
 
     def close_session(self) -> None:
         """With every batch worked, through the open and the close to half an hour before the next open."""
+        self.open_session()
+        self.wait(self.rng.uniform(0, 0.1))
+        self.move_clock(self.session.close_at)
+        self.next_session()
+
+    def open_session(self) -> None:
+        """With every batch worked, to the open."""
         for batch in self.batches:
             self.until_decided(batch)
         self.move_clock(self.session.open_at)
-        self.wait(self.rng.uniform(0, 0.1))
+
+    def pass_time(self, steps: int) -> None:
+        """Through the session in equal steps, each with time for the daemon to look at the clock."""
+        length = (self.session.close_at - self.session.open_at) / (steps + 1)
+        for step in range(1, steps + 1):
+            self.move_clock(self.session.open_at + step * length)
+            self.until(lambda: self._try(self.wake), "the daemon to look at the clock")
+
+    def wake(self) -> None:
+        """Have the daemon look at the clock, and do what is due."""
+        self.daemon.request("POST", "/wake").raise_for_status()
+
+    def reconcile(self) -> None:
+        """Have the daemon hear what it missed."""
+        self.daemon.request("POST", "/reconcile").raise_for_status()
+
+    def end_session(self) -> None:
+        """With everything heard and done that is due, through the close to half an hour before the next open."""
+        self.until(lambda: self._try(self.reconcile) and self._has_answers(), "every order to be answered")
         self.move_clock(self.session.close_at)
         self.next_session()
 
@@ -220,10 +245,21 @@ class Shop:
         self._session += 1
         self.move_clock(self.session.open_at - BEFORE_OPEN)
 
-    def has_no_open_order(self) -> bool:
+    def _has_answers(self) -> bool:
+        """Nothing is on its way, or about to be: what arrives after the close is for the day after."""
         return self.read(
-            "select count(*) from trading.orders where ord_status not in ('filled', 'canceled', 'rejected', 'expired')"
+            "select count(*) from trading.orders o left join trading.orders f on f.client_order_id = o.after_id"
+            " where o.ord_status in ('pending_new', 'unknown') or (o.ord_status = 'held'"
+            " and f.ord_status in ('filled', 'canceled', 'rejected', 'expired'))"
         ) == [(0,)]
+
+    def has_no_open_order(self) -> bool:
+        """Neither an order nor a parent of orders to come."""
+        return self.read(
+            "select (select count(*) from trading.orders where ord_status not in"
+            " ('filled', 'canceled', 'rejected', 'expired')),"
+            " (select count(*) from trading.parent_orders where status = 'working')"
+        ) == [(0, 0)]
 
     def kill_switch(self, engaged: bool) -> None:
         """Engage the account's switch by the database's own function, as any process may; two people release it."""

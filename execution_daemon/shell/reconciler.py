@@ -123,7 +123,7 @@ class Reconciler:
             await self.keeper.apply(reported)
         opened_at, known = await self.keeper.store.opened_at(), await self.keeper.store.adjustments_since(since)
         for entry in snapshot.adjustments:
-            if entry.at > opened_at and entry.adjustment_id not in known:
+            if entry.at >= opened_at and entry.adjustment_id not in known:  # at that time nothing was in the balance
                 await self.keeper.apply(Adjusted(entry))
 
     def _to_adopt(self, snapshot: Snapshot, stored: Any) -> set[str]:

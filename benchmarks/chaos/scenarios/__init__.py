@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from benchmarks.chaos.scenarios import database, failpoints, faults, leaders, limits, network, timing
+from benchmarks.chaos.scenarios import (
+    bookings,
+    database,
+    failpoints,
+    faults,
+    leaders,
+    limits,
+    network,
+    people,
+    timing,
+)
 from benchmarks.chaos.scenarios.scenario import SCENARIOS, Scenario
 
-__all__ = ["SCENARIOS", "Scenario", "database", "failpoints", "faults", "leaders", "limits", "network", "timing"]
+__all__ = [
+    "SCENARIOS",
+    "Scenario",
+    "bookings",
+    "database",
+    "failpoints",
+    "faults",
+    "leaders",
+    "limits",
+    "network",
+    "people",
+    "timing",
+]

@@ -15,12 +15,11 @@ MUTANTS = (
     Mutant(
         "exposure_ignores_unknown",
         f"{CORE}/book.py",
-        "        return (order for order in self.orders.values() if not order.status.is_terminal)\n",
-        "        return (\n"
-        "            o for o in self.orders.values() if not o.status.is_terminal and o.status is not "
-        "OrdStatus.UNKNOWN\n"
-        "        )\n",
+        "        return (o for o in self.open_orders() if o.status is not OrdStatus.HELD or o.reserved_value)\n",
+        "        return (o for o in self.open_orders() if o.status not in {OrdStatus.HELD, OrdStatus.UNKNOWN})\n",
         "an order without an answer counts as none, and may be ordered again",
+        tests=("tests/execution_daemon/core/test_desk.py",),
+        invariants=("exposure stays within limits",),
     ),
     Mutant(
         "exposure_ignores_working",
@@ -123,14 +122,6 @@ MUTANTS = (
         "        elif order.ticket.contingency.is_oco and not order.is_cancel_wanted:\n",
         "        elif False:\n",
         "both exits of a bracket sell the whole position",
-        tests=("tests/execution_daemon/core/test_contingencies.py",),
-    ),
-    Mutant(
-        "bracket_not_cut_to_its_entry",
-        f"{CORE}/contingencies.py",
-        "            return min(qty, first.cum_qty)\n",
-        "            return qty\n",
-        "the exits of a partly filled entry sell more than was bought",
         tests=("tests/execution_daemon/core/test_contingencies.py",),
     ),
     Mutant(

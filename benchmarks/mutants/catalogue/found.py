@@ -45,12 +45,21 @@ MUTANTS = (
         tests=("tests/execution_daemon/shell/test_faults.py",),
     ),
     Mutant(
+        "entry_of_the_opening_moment_lost",
+        f"{SHELL}/reconciler.py",
+        "            if entry.at >= opened_at and",
+        "            if entry.at > opened_at and",
+        "what the broker books in the instant in which the account was opened is missing for ever",
+        tests=("tests/execution_daemon/shell/test_faults.py",),
+    ),
+    Mutant(
         "stopped_after_the_last_look",
         f"{SHELL}/sender.py",
         "            if objection or loop.time() - asked < FRESH_SECONDS:\n",
         "            if True:\n",
         "a process that was stopped before it heard the answer acts on one of long ago",
         tests=("tests/execution_daemon/simulation/test_last_look.py",),
+        invariants=("no new send after a kill commit",),
     ),
     Mutant(
         "amendment_asks_for_itself",

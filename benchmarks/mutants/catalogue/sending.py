@@ -120,6 +120,6 @@ MUTANTS = (
         "            await self._wait_for_capacity(is_cancel=True)\n",
         "            await self._wait_for_capacity()\n",
         "a cancel waits behind the orders that it is to stop",
-        tests=("tests/execution_daemon/simulation/test_last_look.py",),
+        tests=("tests/execution_daemon/shell/test_heed.py",),
     ),
 )

@@ -96,8 +96,9 @@ MUTANTS = (
     Mutant(
         "sql_epoch_not_raised",
         f"{SQL}/0002_trading_functions.sql",
-        "    set holder = p_holder, epoch = v_lease.epoch + 1, expires_at",
-        "    set holder = p_holder, epoch = v_lease.epoch, expires_at",
+        "    select * into strict v_lease from trading.leases where name = p_account for update;\n",
+        "    select * into strict v_lease from trading.leases where name = p_account for update;\n"
+        "    v_lease.epoch := greatest(v_lease.epoch - 1, 0);\n",
         "who takes over cannot be told from the one before",
         tests=FUNCTIONS,
     ),

@@ -20,6 +20,7 @@ SHORT = (
     "backends_terminated",
     "network_drop_answer",
     "killed_mid_batch",
+    "everything_at_once",
 )
 
 

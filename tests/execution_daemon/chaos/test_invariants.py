@@ -25,8 +25,9 @@ def kill(e: Evidence, at: float, until: float | None = None) -> None:
 
 
 TAMPERED: list[tuple[str, Tamper]] = [
-    ("each_order_has_one_intent", lambda e: e["events"].append(event(8, "a", "intent", "pending_new"))),
-    ("each_order_has_one_intent", lambda e: e["decisions"].append(decision(4, "z", "accepted", "ACCEPTED"))),
+    ("each_order_has_one_intent", lambda e: e["events"].append(event(12, "a", "intent", "pending_new"))),
+    ("each_order_has_one_intent", lambda e: e["decisions"].append(decision(6, "z", "accepted", "ACCEPTED"))),
+    ("each_order_has_one_intent", lambda e: e["parents"].clear()),
     ("each_order_has_one_intent", lambda e: e["events"].pop(0)),
     ("each_intent_has_at_most_one_broker_order", lambda e: e.ledger["orders"].append(e.ledger["orders"][0])),
     (
@@ -39,14 +40,22 @@ TAMPERED: list[tuple[str, Tamper]] = [
     ("orders_end_as_the_broker_says", lambda e: e["orders"][0].update(cum_qty=Decimal(9))),
     ("nothing_is_sent_before_it_is_durable", lambda e: e["events"][0].update(committed_at=later(2.7))),
     ("nothing_is_sent_before_it_is_durable", lambda e: e["events"].pop(1)),
+    ("nothing_is_sent_before_it_is_durable", lambda e: e["events"][7].update(committed_at=later(8.6))),
     ("fills_are_the_brokers", lambda e: e["fills"].pop()),
+    ("fills_are_the_brokers", lambda e: e["fills"].pop(0)),
+    ("fills_are_the_brokers", lambda e: e.ledger["fills"][1].update(is_live=False)),
     ("fills_are_the_brokers", lambda e: e["fills"].append(e["fills"][0])),
     ("fills_are_the_brokers", lambda e: e["fills"][0].update(last_px=Decimal("200.01"))),
     ("fills_are_the_brokers", lambda e: e.ledger["fills"][0].update(commission="1.01")),
     ("positions_are_the_sum_of_fills_and_the_brokers", lambda e: e["positions"][0].update(quantity=Decimal(11))),
     ("positions_are_the_sum_of_fills_and_the_brokers", lambda e: e.ledger["positions"].pop()),
-    ("cash_is_right_to_the_cent", lambda e: e["cash"][0].update(balance=Decimal("8118.01"))),
-    ("cash_is_right_to_the_cent", lambda e: e.ledger.update(cash="8117.99")),  # type: ignore[attr-defined]
+    ("positions_are_the_sum_of_fills_and_the_brokers", lambda e: e["adjustments"].pop()),
+    ("adjustments_are_the_brokers", lambda e: e["adjustments"].pop()),
+    ("adjustments_are_the_brokers", lambda e: e["adjustments"].append(e["adjustments"][0])),
+    ("adjustments_are_the_brokers", lambda e: e.ledger["activities"][0].update(net_amount="3.71")),
+    ("cash_is_right_to_the_cent", lambda e: e["adjustments"].pop(0)),
+    ("cash_is_right_to_the_cent", lambda e: e["cash"][0].update(balance=Decimal("8540.96"))),
+    ("cash_is_right_to_the_cent", lambda e: e.ledger.update(cash="8540.94")),  # type: ignore[attr-defined]
     ("nothing_new_is_sent_after_a_kill", lambda e: kill(e, 2.6 - KILL_SECONDS - 0.001)),
     ("nothing_new_is_sent_after_a_kill", lambda e: kill(e, 2.0, 2.55)),
     ("one_leader_at_a_time", lambda e: e["events"][3].update(epoch=2)),
@@ -55,12 +64,21 @@ TAMPERED: list[tuple[str, Tamper]] = [
     ("exposure_stays_within_its_limits", lambda e: e["limits"][1].update(value=Decimal(1_999))),
     ("exposure_stays_within_its_limits", lambda e: e["limits"][2].update(value=Decimal("0.15"))),
     ("exposure_stays_within_its_limits", lambda e: e["fills"][0].update(last_qty=Decimal(12))),
+    ("children_conserve_their_parent", lambda e: e["parents"][0].update(order_qty=Decimal(9))),
+    ("children_conserve_their_parent", lambda e: e["orders"][0].update(parent_id="no parent")),
+    ("children_conserve_their_parent", lambda e: e.ledger["orders"][0].update(filled_qty="13")),
+    ("held_orders_wait_for_the_other", lambda e: e["events"].insert(4, e["events"].pop(7))),
+    ("held_orders_wait_for_the_other", lambda e: e["events"][7].update(order_qty=Decimal(6))),
+    ("held_orders_wait_for_the_other", lambda e: e["events"][3].update(ord_status="pending_new")),
+    ("held_orders_wait_for_the_other", lambda e: e["events"].pop(4)),
     ("the_audit_chain_is_whole", lambda e: e["broken_at"][0].update(seq=3)),
     ("the_audit_chain_is_whole", lambda e: e["chain"].pop(3)),
     ("the_audit_chain_covers_everything", lambda e: e["chain"].pop()),
     ("the_audit_chain_covers_everything", lambda e: e["decisions"].pop()),
+    ("the_audit_chain_covers_everything", lambda e: e["adjustments"].pop()),
     ("the_audit_chain_covers_everything", lambda e: e["decisions"][2].update(reason_code="RESTRICTED")),
     ("everything_clears", lambda e: e["orders"][0].update(ord_status="unknown")),
+    ("everything_clears", lambda e: e["parents"][0].update(status="working")),
     ("everything_clears", lambda e: e.ledger["orders"][1].update(status="new")),
     ("everything_clears", lambda e: e["blocked"].append({"symbol": "FB", "reason_code": "OVERFILL", "detail": ""})),
     ("everything_clears", lambda e: e["cash"][0].update(reserved=Decimal(1))),
@@ -95,7 +113,7 @@ def test_every_invariant_is_tampered_with_here():
 
 def test_what_left_before_a_kill_or_after_its_release_is_no_violation():
     """A kill stops what is new; what was on its way is on its way."""
-    for at, until in ((2.6, None), (2.6 - KILL_SECONDS, None), (1.0, 2.4)):
+    for at, until in ((8.5, None), (8.5 - KILL_SECONDS, None), (2.6, 8.4), (1.0, 2.4)):
         evidence = deepcopy(healthy())
         kill(evidence, at, until)
         assert violations(evidence) == []
@@ -104,9 +122,9 @@ def test_what_left_before_a_kill_or_after_its_release_is_no_violation():
 def test_an_order_proven_unsent_needs_no_broker():
     """What a kill or an outage stopped ends here, and the broker has never heard of it."""
     evidence = deepcopy(healthy())
-    evidence["orders"].append(order("d", "IBM", "buy", 1, "200", "canceled", 0, "open"))
-    evidence["events"].append(event(8, "d", "intent", "pending_new"))
-    evidence["decisions"].append(decision(4, "d", "accepted", "ACCEPTED"))
+    evidence["orders"].append(order("e", "IBM", "buy", 1, "200", "canceled", 0, "open"))
+    evidence["events"].append(event(12, "e", "intent", "pending_new"))
+    evidence["decisions"].append(decision(6, "e", "accepted", "ACCEPTED"))
     assert [v for v in violations(evidence) if "covers" not in v] == []
 
 

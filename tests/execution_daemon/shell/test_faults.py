@@ -277,6 +277,14 @@ async def test_an_account_is_taken_over_from_a_ledger_at_rest(floor):
     assert floor.read("select balance from trading.cash") == [(floor.settings.initial_cash - 7,)]
 
 
+async def test_what_is_booked_in_the_moment_of_the_opening_counts(floor):
+    """Market time stands still in a replay: the cash differed for ever, and with it nothing was traded."""
+    async with floor.trading() as daemon:
+        floor.broker.book_cash(AdjustmentKind.FEE, Decimal(-7))
+        assert (await daemon.reconcile()).is_clean
+    assert floor.read("select balance from trading.cash") == [(floor.settings.initial_cash - 7,)]
+
+
 async def test_a_cancel_that_is_asked_while_an_order_waits_to_leave_stops_it(floor):
     """It was looked at as it had been before the wait, and left after cancel-all."""
     asked: list[asyncio.Task[list[str]]] = []

@@ -8,6 +8,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import psycopg
@@ -304,6 +305,19 @@ def test_tampering_is_found_where_it_is(desk, owner, tampering, later):
         connection.execute("alter table audit.chain disable trigger user")
         connection.execute(tampering, (last - 2,))
     assert desk.read("select audit.verify()") == [(last - 2 + later,)]
+
+
+def test_each_entry_is_hashed_with_the_one_before(desk):
+    """Without it the entries are a list: all that follows could be replaced by something else that is whole."""
+    desk.submit(*(intent(n) for n in range(3)))
+    desk.record(filled(1))
+    columns = "seq, kind, (extract(epoch from event_at) * 1000000)::bigint, payload::text, prev_hash, entry_hash"
+    before = sha256(b"bifrost").digest()
+    for *told, prev_hash, entry_hash in desk.read(f"select {columns} from audit.chain order by seq"):
+        seq, kind, at, payload = told
+        after = sha256(before + f"{seq}|{kind}|{at}|{payload}".encode()).digest()
+        assert (bytes(prev_hash), bytes(entry_hash)) == (before, after)
+        before = after
 
 
 def test_a_cut_tail_is_found(desk, owner):

@@ -1,12 +1,11 @@
 """A full disk: a small file system of the server's own, filled up, and emptied again.
 
-Where this process may not mount one, the server's processes are forbidden to write past the first pages of any file,
-which is the next best thing: the same calls fail, with "File too large" in place of "No space left on device".
+It takes root to mount one. A limit on the size of the server's files is no substitute: PostgreSQL then hangs where on a
+full disk it stops.
 """
 
 from __future__ import annotations
 
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -14,15 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
 from benchmarks.chaos.servers import LOCAL, Server
-from bifrost_core.warehouse import embedded
 
 DISK_MB = 400
 SMALL_WAL = "min_wal_size = 32MB\nmax_wal_size = 64MB\nshared_buffers = 64MB\n"
 SMALL = LOCAL + SMALL_WAL
-FIRST_PAGES_BYTES = 8192
 
 
 @contextmanager
@@ -40,34 +35,19 @@ def small_disk() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def has_own_disk(server: Server) -> bool:
+    """Whether the server's disk is nobody else's, and may be filled."""
+    return server.settings.home.parent.is_mount()
+
+
 @contextmanager
-def disk_full(server: Server) -> Iterator[str]:
-    """Nothing more can be stored, for the length of the block; yields how."""
-    home = server.settings.home
-    if not home.parent.is_mount():
-        with _forbidden(home):
-            yield "by a limit on file sizes"
-        return
-    ballast = home.parent / "ballast"
+def disk_full(server: Server) -> Iterator[None]:
+    """Nothing more can be stored, for the length of the block."""
+    ballast = server.settings.home.parent / "ballast"
     try:
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(1 << 16))
-        yield "by ballast on a disk of its own"
-    finally:
-        ballast.unlink()
-
-
-@contextmanager
-def _forbidden(home: Path) -> Iterator[None]:
-    postmaster = embedded.status(home).pid
-    if postmaster is None:
-        raise RuntimeError("the server does not run")
-    processes = [psutil.Process(postmaster), *psutil.Process(postmaster).children()]
-    for process in processes:
-        with suppress(psutil.Error):
-            process.rlimit(resource.RLIMIT_FSIZE, (FIRST_PAGES_BYTES, resource.RLIM_INFINITY))
-    try:
         yield
     finally:
-        embedded.stop(home)  # the next one starts without the limit
+        ballast.unlink()

@@ -224,6 +224,7 @@ class Shop:
         for step in range(1, steps + 1):
             self.move_clock(self.session.open_at + step * length)
             self.until(lambda: self._try(self.wake), "the daemon to look at the clock")
+            self.wait(self.rng.uniform(0, 0.1))
 
     def wake(self) -> None:
         """Have the daemon look at the clock, and do what is due."""
@@ -234,7 +235,8 @@ class Shop:
         self.daemon.request("POST", "/reconcile").raise_for_status()
 
     def end_session(self) -> None:
-        """With everything heard and done that is due, through the close to half an hour before the next open."""
+        """With all that was planned done, and all heard that is due, through the close to before the next open."""
+        self.until(lambda: not self._planned, "what was planned")
         self.until(lambda: self._try(self.reconcile) and self._has_answers(), "every order to be answered")
         self.move_clock(self.session.close_at)
         self.next_session()

@@ -79,12 +79,14 @@ class Judge:
             raise ValueError(f"without any defect: {' '.join((*found, *self.broken))}. Mend that first")
 
     def judge(self, mutant: Mutant) -> Verdict:
-        """Hunt the defect with seeds, then with its tests."""
+        """Try the tests that name the defect, then hunt it with seeds, which takes longer."""
         with copied(self.tree) as tree:
             plant(mutant, tree)
-            by, why = self._hunt(tree, mutant.invariants) if _is_simulated(mutant) else ("", "")
+            by, why = "", ""
             for test in mutant.tests:
                 by, why = (by, why) if by else self._test(tree, test)
+            if not by and _is_simulated(mutant):
+                by, why = self._hunt(tree, mutant.invariants)
         return Verdict(mutant, by, why)
 
     def _hunt(self, tree: Path, invariants: tuple[str, ...]) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import psycopg
 
-from benchmarks.chaos.ballast import disk_full
+from benchmarks.chaos.ballast import disk_full, has_own_disk
 from benchmarks.chaos.scenarios.scenario import scenario
 from benchmarks.chaos.shop import Shop
 from bifrost_core.errors import WarehouseError
@@ -88,17 +88,18 @@ def chain_locked(shop: Shop) -> None:
 def full_disk(shop: Shop) -> None:
     """The daemon stops with a sentence that says so, sends nothing that it could not make durable, and recovers."""
     shop.start()
+    if not has_own_disk(shop.server):
+        shop.notes.append("the disk was not filled: it takes root to mount one for that")
+        return
     shop.post()
     shop.wait(shop.rng.uniform(0, 0.2))
     shop.fault()
-    with disk_full(shop.server) as how:
-        shop.notes.append(f"full {how}")
+    with disk_full(shop.server):
         shop.move_clock(shop.session.open_at)
         shop.move_clock(shop.session.close_at)
         shop.until(lambda: bool(shop.daemon.ends), "the daemon to stop over the full disk", 30.0)
         shop.wait(1.0)
-    said = shop.daemon.log.read_text(errors="replace")
-    if not any(words in said for words in ("No space left", "File too large")):
+    if "No space left" not in shop.daemon.log.read_text(errors="replace"):
         shop.notes.append("the daemon stopped without naming the disk")
     shop.server.start()
     shop.calm()

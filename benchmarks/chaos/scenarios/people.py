@@ -13,6 +13,7 @@ from benchmarks.chaos.shop import Shop
 def _ordered(shop: Shop, *makers: Callable[[Shop], dict[str, Any]]) -> None:
     for make in makers:
         people.ask(shop, "/orders", make(shop))
+        shop.wait(shop.rng.uniform(0, 0.1))
 
 
 @scenario("brackets and orders after orders, with kill -9 between order, entry and exits")

@@ -49,7 +49,7 @@ MUTANTS = (
         "        return content_hash([self.account, str(self.batch_id), symbol, leg, "
         "next(globals()['N'])])[:ID_LENGTH]\n",
         "a plan made twice is sent twice",
-        tests=("tests/bifrost_core/trading/test_planner.py",),
+        tests=("tests/bifrost_core/trading/test_planner.py::test_the_same_plan_has_the_same_ids",),
     ),
     Mutant(
         "legs_share_an_id",

@@ -18,7 +18,7 @@ MUTANTS = (
         "        return (o for o in self.open_orders() if o.status is not OrdStatus.HELD or o.reserved_value)\n",
         "        return (o for o in self.open_orders() if o.status not in {OrdStatus.HELD, OrdStatus.UNKNOWN})\n",
         "an order without an answer counts as none, and may be ordered again",
-        tests=("tests/execution_daemon/core/test_desk.py",),
+        tests=("tests/execution_daemon/core/test_desk.py::test_unknown_orders_count_as_if_they_were_filled",),
         invariants=("exposure stays within limits",),
     ),
     Mutant(
@@ -27,7 +27,6 @@ MUTANTS = (
         "            _add(known, order.ticket.symbol, order.ticket.side, order.leaves_qty)\n",
         "            pass\n",
         "limits are held against the position alone",
-        tests=("tests/execution_daemon/core",),
     ),
     Mutant(
         "working_orders_planned_again",
@@ -35,7 +34,7 @@ MUTANTS = (
         "        signed_leaves(book),\n",
         "        {},\n",
         "what works already is ordered once more by the next batch",
-        tests=("tests/execution_daemon/core", "tests/execution_daemon/shell/test_faults.py"),
+        tests=("tests/execution_daemon/core/test_desk.py::test_what_works_already_is_not_ordered_again",),
     ),
     Mutant(
         "restart_forgets_unanswered",
@@ -122,7 +121,7 @@ MUTANTS = (
         "        elif order.ticket.contingency.is_oco and not order.is_cancel_wanted:\n",
         "        elif False:\n",
         "both exits of a bracket sell the whole position",
-        tests=("tests/execution_daemon/core/test_contingencies.py",),
+        tests=("tests/execution_daemon/core/test_contingencies.py::test_a_filled_leg_cancels_the_other",),
     ),
     Mutant(
         "replacement_sent_in_full",
@@ -130,7 +129,9 @@ MUTANTS = (
         "            return min(qty, max(first.order_qty - first.cum_qty, ZERO))\n",
         "            return qty\n",
         "an order that was executed while it was amended is executed again",
-        tests=("tests/execution_daemon/core/test_contingencies.py",),
+        tests=(
+            "tests/execution_daemon/core/test_contingencies.py::test_a_replacement_is_sent_for_at_most_what_the_original_left",
+        ),
     ),
     Mutant(
         "parent_overshoots",

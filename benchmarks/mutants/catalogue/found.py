@@ -18,7 +18,9 @@ MUTANTS = (
         "        return False  # what it put in place",
         "        return True  # what it put in place",
         "a correction that was busted before it was heard leaves what it replaced",
-        tests=("tests/execution_daemon/core/test_reports.py",),
+        tests=(
+            "tests/execution_daemon/core/test_reports.py::test_a_correction_that_was_busted_before_it_was_heard_still_takes_back_what_it_replaced",
+        ),
     ),
     Mutant(
         "filled_and_taken_back_works_on",
@@ -26,7 +28,7 @@ MUTANTS = (
         "    return state.status is BrokerStatus.FILLED and state.cum_qty < state.qty\n",
         "    return False\n",
         "an order whose executions were busted before they were heard never ends",
-        tests=("tests/execution_daemon/core/test_reports.py",),
+        tests=("tests/execution_daemon/core/test_reports.py::test_an_order_whose_fills_were_taken_back_has_ended",),
     ),
     Mutant(
         "absence_on_an_old_clock",
@@ -34,7 +36,7 @@ MUTANTS = (
         "                    await self.keeper.clock.read()  # what is decided on an absence depends on the time\n",
         "",
         "an order is sent again after its target's end, on a time that is seconds old",
-        tests=("tests/execution_daemon/shell/test_faults.py",),
+        tests=("tests/execution_daemon/shell/test_faults.py::test_an_absence_is_judged_by_the_time_it_is_then",),
     ),
     Mutant(
         "balance_of_a_moving_ledger",
@@ -42,7 +44,7 @@ MUTANTS = (
         "        if await self.broker.adjustments(at):\n",
         "        if False:\n",
         "what is booked while the account is opened counts twice, or never",
-        tests=("tests/execution_daemon/shell/test_faults.py",),
+        tests=("tests/execution_daemon/shell/test_faults.py::test_an_account_is_taken_over_from_a_ledger_at_rest",),
     ),
     Mutant(
         "entry_of_the_opening_moment_lost",
@@ -50,7 +52,7 @@ MUTANTS = (
         "            if entry.at >= opened_at and",
         "            if entry.at > opened_at and",
         "what the broker books in the instant in which the account was opened is missing for ever",
-        tests=("tests/execution_daemon/shell/test_faults.py",),
+        tests=("tests/execution_daemon/shell/test_faults.py::test_what_is_booked_in_the_moment_of_the_opening_counts",),
     ),
     Mutant(
         "stopped_after_the_last_look",
@@ -58,7 +60,9 @@ MUTANTS = (
         "            if objection or loop.time() - asked < FRESH_SECONDS:\n",
         "            if True:\n",
         "a process that was stopped before it heard the answer acts on one of long ago",
-        tests=("tests/execution_daemon/simulation/test_last_look.py",),
+        tests=(
+            "tests/execution_daemon/simulation/test_last_look.py::test_what_is_pressed_as_an_order_leaves_stops_it",
+        ),
         invariants=("no new send after a kill commit",),
     ),
     Mutant(
@@ -74,7 +78,7 @@ MUTANTS = (
         "            keeper.book = replace(keeper.book, blocked=rest)\n",
         "            keeper.book = replace(keeper.book, blocked=rest, parents={})\n",
         "freeing a symbol ends what is worked in slices, in memory only",
-        tests=("tests/execution_daemon/shell/test_daemon.py",),
+        tests=("tests/execution_daemon/shell/test_faults.py::test_freeing_a_symbol_leaves_what_is_worked_in_slices",),
     ),
     Mutant(
         "opened_on_the_machines_clock",
@@ -89,6 +93,8 @@ MUTANTS = (
         "        yield Reported(key, OrderEvent(ExecType.CANCELED, at, text=why))\n        return\n",
         "        return\n",
         "an order whose first was denied is held for ever",
-        tests=("tests/execution_daemon/core",),
+        tests=(
+            "tests/execution_daemon/core/test_contingencies.py::test_an_order_that_waits_for_one_that_was_denied_ends",
+        ),
     ),
 )

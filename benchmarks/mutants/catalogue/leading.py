@@ -11,7 +11,6 @@ MUTANTS = (
         "            await store.renew_lease(self.settings.lease_seconds)\n",
         "",
         "the lease of a leader that lives runs out",
-        tests=("tests/execution_daemon/shell/test_daemon.py", "tests/execution_daemon/shell/test_faults.py"),
     ),
     Mutant(
         "lost_lease_ignored",
@@ -19,7 +18,7 @@ MUTANTS = (
         '        if not await self._value("renew_lease", seconds=seconds):\n',
         '        if not await self._value("renew_lease", seconds=seconds) and False:\n',
         "a deposed leader does not notice until it writes",
-        tests=("tests/execution_daemon/shell/test_faults.py", "tests/execution_daemon/shell/test_daemon.py"),
+        tests=("tests/execution_daemon/shell/test_faults.py::test_a_lost_lease_stops_the_daemon",),
     ),
     Mutant(
         "stale_leader_may_send",

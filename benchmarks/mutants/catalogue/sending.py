@@ -55,7 +55,7 @@ MUTANTS = (
         '                log.warning("order %s is unknown and the broker does not answer: %s", key, error)\n',
         "                await self.inbox.put(partial(self._absent, key))\n                return\n",
         "a look-up without an answer is taken for proof of absence",
-        tests=("tests/execution_daemon/shell/test_faults.py",),
+        tests=("tests/execution_daemon/shell/test_faults.py::test_a_look_up_that_is_not_answered_proves_nothing",),
     ),
     Mutant(
         "kill_not_checked_at_send",
@@ -78,7 +78,9 @@ MUTANTS = (
         "        if cause is not None and cause.code != BlockCode.SEND_UNPROVEN:\n",
         "        if False:\n",
         "an order leaves in a symbol that a break has halted",
-        tests=("tests/execution_daemon/simulation/test_last_look.py",),
+        tests=(
+            "tests/execution_daemon/simulation/test_last_look.py::test_what_is_pressed_as_an_order_leaves_stops_it",
+        ),
     ),
     Mutant(
         "absent_never_resent",
@@ -95,6 +97,17 @@ MUTANTS = (
         "nobody asks what became of an order without an answer",
     ),
     Mutant(
+        "kill_ignored_on_resend",
+        f"{SHELL}/sender.py",
+        "        may_resend = not await self.keeper.store.is_order_killed(key)\n",
+        "        may_resend = True\n",
+        "an absent order is called alive although a kill switch stands against it",
+        tests=(
+            "tests/execution_daemon/shell/test_faults.py::test_an_absent_order_against_which_a_kill_stands_says_so",
+        ),
+        invariants=("no new send after a kill commit",),
+    ),
+    Mutant(
         "resend_not_looked_at",
         f"{SHELL}/sender.py",
         "        may_resend = not await self.keeper.store.is_order_killed(key)\n",
@@ -103,7 +116,6 @@ MUTANTS = (
         "            return '' if one == key else await look(one)\n\n"
         "        self._objection = blind\n",
         "what the broker proved absent is sent again although a kill switch was engaged meanwhile",
-        tests=("tests/execution_daemon/simulation/test_last_look.py",),
         invariants=("no new send after a kill commit",),
     ),
     Mutant(
@@ -112,7 +124,7 @@ MUTANTS = (
         "        kept = 0.0 if is_cancel else self._kept\n",
         "        kept = 0.0\n",
         "a burst of new orders leaves no message to cancel them with",
-        tests=("tests/bifrost_core/trading/test_throttle.py",),
+        tests=("tests/bifrost_core/trading/test_throttle.py::test_cancels_have_a_reserve",),
     ),
     Mutant(
         "cancels_wait_like_orders",
@@ -120,6 +132,6 @@ MUTANTS = (
         "            await self._wait_for_capacity(is_cancel=True)\n",
         "            await self._wait_for_capacity()\n",
         "a cancel waits behind the orders that it is to stop",
-        tests=("tests/execution_daemon/shell/test_heed.py",),
+        tests=("tests/execution_daemon/shell/test_heed.py::test_a_cancel_does_not_wait_behind_orders",),
     ),
 )

@@ -233,8 +233,8 @@ MUTANTS = (
     Mutant(
         "sql_command_run_again",
         f"{SQL}/0012_control_plane.sql",
-        "        elsif c.status = 'done' then\n",
-        "        elsif false then\n",
+        "            return query select 'done', c.command_id, c.status_code, c.response;\n",
+        "            return query select 'begun', c.command_id, null::integer, null::text;\n",
         "an order that is asked for again with the same key is ordered again",
         tests=("tests/execution_daemon/api/test_once.py",),
     ),

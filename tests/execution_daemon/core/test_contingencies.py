@@ -47,6 +47,13 @@ def test_a_filled_order_releases_what_waits_for_it():
     assert effects[-1] == Send("stop")
 
 
+def test_an_order_that_waits_for_one_that_was_denied_ends():
+    """It would be held for ever: nothing is ever said of what was never an order."""
+    book, effects = committed(waiting("stop", "denied", Release.FILLED))
+    assert book.orders["stop"].status is OrdStatus.CANCELED
+    assert not [e for e in effects if isinstance(e, Send)]
+
+
 def test_an_order_that_ended_unfilled_ends_what_waits_for_it():
     """An exit without an entry would open a position."""
     book, _ = committed(ticket("entry"), waiting("stop", "entry", Release.FILLED))

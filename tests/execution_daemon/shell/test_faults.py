@@ -12,12 +12,16 @@ from decimal import Decimal
 
 import pytest
 
+from bifrost_core.trading.orders import BlockCode
+from bifrost_core.trading.terms import Side, Terms
 from bifrost_core.trading.throttle import Throttle
 from bifrost_core.warehouse.connect import Role, connect
 from execution_daemon.api.app import create_app
 from execution_daemon.api.gauges import gauges_of
 from execution_daemon.brokers.port import AdjustmentKind, BrokerUnclear
 from execution_daemon.brokers.simulated import Fault, SimulatedBroker
+from execution_daemon.core.book import Blocked
+from execution_daemon.core.manual import ManualOrder
 from execution_daemon.errors import LeaseLost, StoreFailed
 from execution_daemon.shell.daemon import Daemon
 from execution_daemon.shell.failpoints import FailPoint, none_set
@@ -370,6 +374,18 @@ async def test_an_operator_frees_a_symbol(floor):
         assert await daemon.unblock("MSFT", "ann")
         assert not await daemon.unblock("MSFT", "ann")
     assert floor.read("select payload->>'actor' from audit.chain where kind = 'unblock'") == [("ann",)]
+
+
+async def test_freeing_a_symbol_leaves_what_is_worked_in_slices(floor):
+    """A parent would end in memory only: nothing more of it sent, and nobody told."""
+    async with floor.trading() as daemon:
+        keeper = daemon.parts.keeper
+        order = ManualOrder("AAPL", Side.BUY, Decimal(100), Terms(), None, schedule="twap")
+        await daemon.commands.submit(order, "ann", uuid.uuid4())
+        before = keeper.book.parents
+        keeper.book = replace(keeper.book, blocked={"MSFT": Blocked(BlockCode.OVERFILL, "more than was asked for")})
+        assert await daemon.unblock("MSFT", "ann")
+        assert keeper.book.parents == before != {}
 
 
 async def test_only_a_stop_that_was_asked_for_lets_the_lease_go(floor):

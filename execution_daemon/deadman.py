@@ -53,7 +53,8 @@ class Watch:
 
     def __init__(self, missed_seconds: float, look_seconds: float) -> None:
         self._missed_seconds = missed_seconds
-        self._longest = 2 * look_seconds
+        # a warehouse that hangs is waited for at each look; a pause of the switch's own is no silence
+        self._longest = max(2 * look_seconds, min(2 * look_seconds + BROKER_SECONDS, missed_seconds / 2))
         self._seen: Lease | None = None
         self._unchanged = 0.0
         self._looked_at: float | None = None
@@ -193,8 +194,8 @@ class Deadman:
                 if not orders:
                     break
                 for order in orders:
-                    await self._cancel(order.client_order_id)
-                    asked[order.client_order_id] = None
+                    if await self._cancel(order.client_order_id):
+                        asked[order.client_order_id] = None
             except (BrokerError, TimeoutError, OSError) as error:
                 self._tell(f"the broker does not answer: {error}")
             await asyncio.sleep(RETRY_SECONDS)
@@ -205,12 +206,18 @@ class Deadman:
         seen = self._watch.seen
         return seen is not None and bool(seen.holder) and seen != missed
 
-    async def _cancel(self, client_order_id: str) -> None:
+    async def _cancel(self, client_order_id: str) -> bool:
+        """Whether the broker took the cancel; one that it does not answer does not keep it from the others."""
         try:
             async with asyncio.timeout(BROKER_SECONDS):
                 await self.broker.cancel(client_order_id)
         except BrokerRefused as refusal:
             log.warning("%s", refusal)  # it has ended meanwhile: the next look tells
+            return False
+        except (BrokerError, TimeoutError, OSError) as error:
+            self._tell(f"the broker does not answer the cancel of {client_order_id}: {error}")
+            return False
+        return True
 
     async def _beats(self) -> None:
         detail = json.dumps({"after_seconds": self.settings.deadman_seconds})

@@ -96,7 +96,8 @@ class AlpacaBroker:
         """POST the order, once; what the venue cannot do is refused without sending it."""
         if reason := wire.objection(order, has_extensions=self.name == "paper"):
             raise BrokerRefused(await self._rejection(order, reason), UNSUPPORTED_CODE)
-        response = await self._http.once("POST", "/v2/orders", content=json.dumps(wire.order_request(order)))
+        request = wire.order_request(await self._as_taken(order))
+        response = await self._http.once("POST", "/v2/orders", content=json.dumps(request))
         if response.is_success:
             state = wire.reading("answer to an order", lambda: wire.order_state(json_of(response)))
             if state.client_order_id != order.client_order_id:
@@ -107,6 +108,17 @@ class AlpacaBroker:
         if code == DUPLICATE_CODE and _says_duplicate(message):
             return await self._existing(order)
         raise BrokerRefused(await self._rejection(order, message), str(code))
+
+    async def _as_taken(self, order: BrokerOrder) -> BrokerOrder:
+        """The order as this venue takes it: Alpaca has no reduce-only, so it is held against the position here.
+
+        What else works against that position is the daemon's to count. Raises BrokerRefused where it would be turned.
+        """
+        if self.name == "paper" or not order.terms.reduce_only:
+            return order
+        if reason := wire.turns(order, await self.positions()):
+            raise BrokerRefused(await self._rejection(order, reason), UNSUPPORTED_CODE)
+        return replace(order, terms=replace(order.terms, reduce_only=False))
 
     async def _existing(self, order: BrokerOrder) -> ExecutionReport:
         state = await self.find(order.client_order_id)

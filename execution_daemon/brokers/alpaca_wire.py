@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -121,9 +121,16 @@ def objection(order: BrokerOrder, has_extensions: bool) -> str:
         return f"Alpaca takes no {terms.order_type} orders"
     if terms.order_type in ALPACA_RESTING and terms.time_in_force not in {TimeInForce.DAY, TimeInForce.GTC}:
         return f"Alpaca takes {terms.order_type} orders for the day or until canceled, not {terms.time_in_force}"
-    if terms.post_only or terms.reduce_only:
-        return "Alpaca takes no post-only or reduce-only orders"
+    if terms.post_only:
+        return "Alpaca takes no post-only orders"
     return ""
+
+
+def turns(order: BrokerOrder, positions: Iterable[BrokerPosition]) -> str:
+    """Why an order that may only reduce would do more than that; empty if it only reduces."""
+    held = sum((p.qty for p in positions if p.symbol == order.symbol), Decimal(0))
+    reducible = max(-held * order.side.sign, Decimal(0))
+    return "" if order.qty <= reducible else f"reduce-only: at most {reducible:f} shares would reduce the position"
 
 
 def order_request(order: BrokerOrder) -> dict[str, Any]:
@@ -154,7 +161,7 @@ def order_state(fields: Fields) -> BrokerOrderState:
         broker_order_id=text_of(fields["id"]),
         symbol=text_of(fields["symbol"]),
         side=_side(fields["side"]),
-        qty=decimal_of(fields["qty"]),
+        qty=decimal_of(fields["filled_qty"] if fields.get("qty") is None else fields["qty"]),  # by value: not ours
         terms=_terms(fields),
         status=_status(fields),
         cum_qty=decimal_of(fields["filled_qty"]),

@@ -148,7 +148,16 @@ def _exits(desk: Desk, request: ManualOrder, entry: Ticket, name: str) -> Iterat
 
 
 def _id(desk: Desk, name: str) -> str:
-    return content_hash([desk.account, str(desk.command_id), name])[:ID_LENGTH]
+    return _id_of(desk.account, desk.command_id, name)
+
+
+def _id_of(account: str, command_id: UUID, name: str) -> str:
+    return content_hash([account, str(command_id), name])[:ID_LENGTH]
+
+
+def replacement_id(account: str, command_id: UUID, amended_id: str) -> str:
+    """The id of what a command replaces an order by: asked again it is the same."""
+    return _id_of(account, command_id, f"amend {amended_id}")
 
 
 def _last(market: Market, symbol: str) -> Decimal:
@@ -189,7 +198,7 @@ def amended(
     is_held = order.status is OrdStatus.HELD
     replacement = replace(
         ticket,
-        client_order_id=_id(desk, f"amend {ticket.client_order_id}"),
+        client_order_id=replacement_id(desk.account, desk.command_id, ticket.client_order_id),
         order_qty=order.leaves_qty if qty is None else min(qty, order.leaves_qty),
         terms=terms,
         contingency=old if is_held else _after_the_end_of(order),

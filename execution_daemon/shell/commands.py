@@ -24,6 +24,7 @@ from execution_daemon.core.manual import (
     asked_for,
     closing,
     one_of,
+    replacement_id,
 )
 from execution_daemon.core.worked import VWAP_SLICES, Pace, schedule_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
@@ -177,10 +178,15 @@ class Commands:
         stop_price: Decimal | None,
         command_id: UUID | None,
     ) -> list[Decision]:
-        """Without a command it is the order's group that asks."""
+        """Without a command it is the order's group that asks. Asked again, it says what was decided."""
+        command = command_id or uuid5(NAMESPACE, content_hash([key, "group", qty]))
+        if done := self._keeper.book.orders.get(replacement_id(self._keeper.store.account, command, key)):
+            ticket = done.ticket
+            return [Decision(ticket.client_order_id, ticket.symbol, ticket.side, ticket.order_qty, "accepted",
+                             RiskCode.ACCEPTED, "")]  # fmt: skip
         order = self._amendable(key)
         market = await self._market({order.ticket.symbol})
-        desk = self._desk(market, command_id or uuid5(NAMESPACE, content_hash([key, "group", qty])))
+        desk = self._desk(market, command)
         ask = replace(amended(desk, self._keeper.book, order, qty, limit_price, stop_price), command_id=command_id)
         others = {k: o for k, o in self._keeper.book.orders.items() if k != key}
         decisions = await self._decide(replace(self._keeper.book, orders=others), (ask,), market)

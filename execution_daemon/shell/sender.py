@@ -15,6 +15,7 @@ from execution_daemon.brokers.port import (
     BrokerOrder,
     BrokerOrderState,
     BrokerRefused,
+    BrokerStatus,
     BrokerUnclear,
     ExecutionReport,
 )
@@ -227,6 +228,8 @@ class Sender:
             if state is not None and not state.status.is_open:
                 await self._conclude(key, state)
                 return
+            if state is not None and state.status is BrokerStatus.PENDING_CANCEL:
+                return  # it is being canceled already: its end is reported
         except (TimeoutError, OSError, BrokerUnclear):
             self.keeper.to_cancel.put_nowait(key)
             return

@@ -66,6 +66,13 @@ def test_time_that_nobody_watched_does_not_count():
     assert fired_at(looks) == []
 
 
+def test_a_warehouse_that_hangs_is_missed_in_time():
+    """Each look waits for it: three times as long as was set would pass."""
+    looks = [(6.0 * n, HELD if n == 0 else None, n == 0) for n in range(10)]
+    watch = Watch(30.0, 1.0)
+    assert [now for now, lease, known in looks if watch.look(lease, known, now)] == [30.0]
+
+
 def test_the_next_leader_is_watched_too():
     """A switch that has acted once must be armed for the next epoch."""
     second = Lease("b:2", 2, 20)

@@ -13,6 +13,7 @@ from execution_daemon.brokers.alpaca_adjustments import adjustment, is_since, ki
 from execution_daemon.brokers.port import (
     AdjustmentKind,
     BrokerOrder,
+    BrokerPosition,
     BrokerRefused,
     ExecKind,
     OrdType,
@@ -37,7 +38,6 @@ OURS = {
     "market if touched": touched(PRICE),
     "limit if touched": touched(PRICE, PRICE + 1),
     "post-only": limit(PRICE, post_only=True),
-    "reduce-only": Terms(reduce_only=True),
     "immediate stop": Terms(OrdType.STOP, TimeInForce.IOC, stop_price=PRICE),
 }
 
@@ -75,6 +75,24 @@ async def test_what_alpaca_lacks_is_refused_and_not_sent(terms):
         await nobody.submit(order(terms))
     assert refused.value.report.kind is ExecKind.REJECTED
     await nobody.close()
+
+
+@pytest.mark.parametrize(
+    ("held", "side", "reduces"),
+    [("0.1", Side.SELL, True), ("0.09", Side.SELL, False), ("-1", Side.BUY, True), ("1", Side.BUY, False)],
+)
+def test_reduce_only_is_held_against_the_position_where_alpaca_has_no_such_flag(held, side, reduces):
+    """Every exit of a bracket was refused, and a position that was to be flat had lost its stops."""
+    mine = BrokerOrder("mine-1", "MSFT", side, Decimal("0.1"), Terms(reduce_only=True))
+    assert not wire.objection(mine, has_extensions=False)
+    positions = [BrokerPosition("MSFT", Decimal(held), PRICE), BrokerPosition("AAPL", Decimal(-5), PRICE)]
+    assert (wire.turns(mine, positions) == "") is reduces
+    assert wire.turns(mine, [])
+
+
+def test_an_order_by_value_can_be_read():
+    """One that somebody gave in dollars, elsewhere, has no quantity: nothing was read any more."""
+    assert wire.order_state(HELD | {"qty": None, "notional": "500", "filled_qty": "1.5"}).qty == Decimal("1.5")
 
 
 def test_prices_that_the_broker_works_out_are_no_terms():

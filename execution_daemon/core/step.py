@@ -23,7 +23,8 @@ def handle(book: Book, given: Input, at: datetime) -> Step:
         effects += more
     amended: set[str] = set()
     for _ in range(CONSEQUENCES_MAX):
-        due = next((d for d in all_due(book, at) if d.client_order_id not in amended), None)
+        open_dues = (d for d in all_due(book, at) if not (isinstance(d, Amend) and d.client_order_id in amended))
+        due = next(open_dues, None)
         if due is None:
             return book, tuple(effects)
         book, more = _consequence(book, due)

@@ -71,6 +71,17 @@ MUTANTS = (
         "        if key in self._amending:\n",
         "        if False:\n",
         "a partly filled leg of a bracket holds the inbox for ever",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_a_partly_filled_exit_has_the_other_replaced_once",),
+    ),
+    Mutant(
+        "replaced_leg_works_on",
+        f"{CORE}/step.py",
+        "if not (isinstance(d, Amend) and d.client_order_id in amended))\n",
+        "if d.client_order_id not in amended)\n",
+        "a leg of which the replacement is committed works on for all it was for",
+        tests=(
+            "tests/execution_daemon/core/test_contingencies.py::test_a_leg_whose_replacement_is_committed_is_canceled",
+        ),
     ),
     Mutant(
         "unblock_forgets_parents",
@@ -86,6 +97,7 @@ MUTANTS = (
         "        at = await self.broker.market_time()\n",
         "        at = await self.clock.read()\n",
         "what the broker books in the first hour is left out, where the machine's clock is ahead",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_an_account_is_taken_over_on_the_brokers_clock",),
     ),
     Mutant(
         "held_after_nothing",

@@ -91,6 +91,21 @@ def test_a_partly_filled_leg_amends_the_other_down():
     assert effects[-1] == Amend("b", D(60))
 
 
+def test_a_leg_whose_replacement_is_committed_is_canceled():
+    """It worked on for all it was for until something else happened: a stop for more shares than were held."""
+    legs = [waiting(k, "entry", Release.EXECUTED, is_oco=True) for k in ("profit", "loss")]
+    book, _ = committed(ticket("entry"), *legs)
+    book, _ = tell(book, "entry", ExecType.FILL, 100)
+    for key in ("profit", "loss"):
+        book, _ = tell(book, key, ExecType.NEW)
+    book, effects = tell(book, "profit", ExecType.PARTIAL_FILL, 40, "y")
+    assert Amend("loss", D(60)) in effects
+    smaller = replace(waiting("smaller", "loss", Release.ENDED, 60, is_oco=True))
+    book, effects = handle(book, Committed((smaller,)), NOW)
+    assert Cancel("loss") in effects
+    assert book.orders["loss"].is_cancel_wanted
+
+
 @pytest.mark.parametrize(("filled", "sent"), [(0, 60), (30, 60), (50, 50), (100, 0)])
 def test_a_replacement_is_sent_for_at_most_what_the_original_left(filled, sent):
     """Cancel and replace would trade more than was wanted when the original fills while it is being canceled."""

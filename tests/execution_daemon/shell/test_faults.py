@@ -13,7 +13,7 @@ from decimal import Decimal
 import pytest
 
 from bifrost_core.trading.orders import BlockCode
-from bifrost_core.trading.terms import Side, Terms
+from bifrost_core.trading.terms import Side, Terms, TimeInForce
 from bifrost_core.trading.throttle import Throttle
 from bifrost_core.warehouse.connect import Role, connect
 from execution_daemon.api.app import create_app
@@ -23,6 +23,7 @@ from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.core.book import Blocked
 from execution_daemon.core.manual import ManualOrder
 from execution_daemon.errors import LeaseLost, StoreFailed
+from execution_daemon.shell.clock import Host
 from execution_daemon.shell.daemon import Daemon
 from execution_daemon.shell.failpoints import FailPoint, none_set
 from tests.execution_daemon.shell.conftest import BEFORE_OPEN, CLOSES, cut_connections, make_batch, write_batch
@@ -289,6 +290,21 @@ async def test_what_is_booked_in_the_moment_of_the_opening_counts(floor):
     assert floor.read("select balance from trading.cash") == [(floor.settings.initial_cash - 7,)]
 
 
+async def test_an_account_is_taken_over_on_the_brokers_clock(floor):
+    """What the broker books in the first hour would be left out, where this machine's clock is an hour ahead."""
+    settings = floor.settings.model_copy(update={"clock": "system"})
+    ahead = Host("ahead", lambda: floor.broker.now + timedelta(hours=1))
+    daemon = Daemon(settings, floor.broker, host=ahead)
+    task = asyncio.create_task(daemon.run())
+    await floor.until(lambda: daemon.is_ready, task)
+    floor.broker.now += timedelta(minutes=10)
+    floor.broker.book_cash(AdjustmentKind.FEE, Decimal(-7))
+    assert (await daemon.reconcile()).is_clean
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 async def test_a_cancel_that_is_asked_while_an_order_waits_to_leave_stops_it(floor):
     """It was looked at as it had been before the wait, and left after cancel-all."""
     asked: list[asyncio.Task[list[str]]] = []
@@ -386,6 +402,20 @@ async def test_freeing_a_symbol_leaves_what_is_worked_in_slices(floor):
         keeper.book = replace(keeper.book, blocked={"MSFT": Blocked(BlockCode.OVERFILL, "more than was asked for")})
         assert await daemon.unblock("MSFT", "ann")
         assert keeper.book.parents == before != {}
+
+
+async def test_a_partly_filled_exit_has_the_other_replaced_once(floor):
+    """The commit of the replacement asked for the replacement: the daemon did nothing else any more."""
+    entry = Terms(time_in_force=TimeInForce.OPG)
+    order = ManualOrder("MSFT", Side.BUY, Decimal(100), entry, None, take_profit=Decimal(29), stop_loss=Decimal(27))
+    async with floor.trading() as daemon:
+        await daemon.commands.submit(order, "ann", uuid.uuid4())
+        await floor.until(lambda: len(floor.broker.accepted) == 1)
+        floor.broker.execute(floor.broker.accepted[0])
+        await floor.until(lambda: len(floor.broker.accepted) == 3)
+        floor.broker.execute(floor.broker.accepted[1], Decimal(40))
+        await floor.until(lambda: len(floor.broker.accepted) == 4)
+    assert floor.read("select order_qty from trading.orders where release = 'ended'") == [(Decimal(60),)]
 
 
 async def test_only_a_stop_that_was_asked_for_lets_the_lease_go(floor):

@@ -61,10 +61,17 @@ def kill(floor: Floor) -> None:
 
 
 def stop(floor: Floor) -> None:
-    """Stopped before it hears whether the order may leave; killed meanwhile."""
-    floor.machine.stop()
-    floor.world._later(0.1, lambda: floor.world._switch("global", "*", True))
-    floor.world._later(1.0, floor.machine.go_on)
+    """The server has said that an order may leave; before that is heard the process is stopped, and all is killed."""
+    answers: list[str] = []
+
+    def answered(_database, _session, name, _given, _rows) -> None:
+        if name == "is_order_killed" and not answers:
+            answers.append(name)
+            floor.machine.stop()
+            floor.world._later(0.1, lambda: floor.world._switch("global", "*", True))
+            floor.world._later(1.0, floor.machine.go_on)
+
+    floor.world.database.observers.append(answered)
 
 
 def test_orders_leave_when_nothing_stands_against_them():

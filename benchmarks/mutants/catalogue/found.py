@@ -66,14 +66,6 @@ MUTANTS = (
         invariants=("no new send after a kill commit",),
     ),
     Mutant(
-        "amendment_asks_for_itself",
-        f"{SHELL}/commands.py",
-        "        if key in self._amending:\n",
-        "        if False:\n",
-        "a partly filled leg of a bracket holds the inbox for ever",
-        tests=("tests/execution_daemon/shell/test_faults.py::test_a_partly_filled_exit_has_the_other_replaced_once",),
-    ),
-    Mutant(
         "replaced_leg_works_on",
         f"{CORE}/step.py",
         "if not (isinstance(d, Amend) and d.client_order_id in amended))\n",

@@ -237,7 +237,7 @@ def run(settings: Settings) -> None:
 
 async def serve(settings: Settings) -> None:
     """The switch for the account and broker of the settings, until it is told to stop."""
-    broker = broker_of(settings)
+    broker = broker_of(settings, is_overseer=True)
     watching = asyncio.ensure_future(Deadman(settings, broker).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, watching.cancel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
@@ -14,12 +15,12 @@ from bifrost_core.warehouse.tokens import Scope
 from execution_daemon.api import problems
 from execution_daemon.api.access import CHALLENGE, NO_TOKEN, ensure_scope, identify, token_in
 from execution_daemon.api.context import Context, context_of
-from execution_daemon.api.feed import Feed, entry
+from execution_daemon.api.feed import entry
 from execution_daemon.api.problems import Kind, ProblemError
 
 HEARTBEAT_SECONDS = 15.0
 SEND_SECONDS = 10.0
-TOO_SLOW, FULL, AWAY = 4408, 4429, 4503
+TOKEN_ENDED, TOO_SLOW, FULL, AWAY = 4401, 4408, 4429, 4503
 SEQ_MAX = 2**63 - 1
 router = APIRouter()
 
@@ -30,18 +31,18 @@ async def events(
 ) -> None:
     """Every entry after `after` (without it: from now on), in order, each once; a heartbeat where nothing happens."""
     context = context_of(socket)
-    if not await _admitted(socket, context):
+    if not (token := await _admitted(socket, context)):
         return
     await socket.accept()
     if context.feed.is_full:
         await socket.close(FULL, "too many listen")
         return
     with context.feed.listening():
-        await _serve(socket, context.feed, after)
+        await _serve(Listener(socket, context, token), after)
 
 
-async def _admitted(socket: WebSocket, context: Context) -> bool:
-    """Whether the token lets it read; otherwise the handshake is answered with the problem."""
+async def _admitted(socket: WebSocket, context: Context) -> str:
+    """The token, which lets it read; otherwise none, and the handshake is answered with the problem."""
     try:
         token = token_in(socket)
         if not token:
@@ -50,14 +51,36 @@ async def _admitted(socket: WebSocket, context: Context) -> bool:
     except ProblemError as problem:
         answer: JSONResponse = problems.response(problem.kind, problem.detail, problem.headers)
         await socket.send_denial_response(answer)
-        return False
-    return True
+        return ""
+    return token
 
 
-async def _serve(socket: WebSocket, feed: Feed, after: int | None) -> None:
-    """Send until the listener goes, is too slow, or the warehouse is away; it comes back with its last number."""
-    sending = asyncio.create_task(_send_all(socket, feed, after))
-    leaving = asyncio.create_task(_gone(socket))
+@dataclass(slots=True)
+class Listener:
+    """Who listens, by which token, and until when (of the loop's time) that is known to be in force."""
+
+    socket: WebSocket
+    context: Context
+    token: str
+    known_until: float = 0.0
+
+    async def ensure_may_read(self) -> None:
+        """Raise ProblemError where the token has ended since: looked at once per heartbeat, however much happens."""
+        now = asyncio.get_running_loop().time()
+        if now >= self.known_until:
+            ensure_scope(await identify(self.context, self.token), Scope.READ)
+            self.known_until = now + HEARTBEAT_SECONDS
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Raise TimeoutError where the listener does not take it."""
+        async with asyncio.timeout(SEND_SECONDS):
+            await self.socket.send_text(json.dumps(message))
+
+
+async def _serve(listener: Listener, after: int | None) -> None:
+    """Send until it goes, is too slow, may no longer, or the warehouse is away; it comes back with its last number."""
+    sending = asyncio.create_task(_send_all(listener, after))
+    leaving = asyncio.create_task(_gone(listener.socket))
     done, pending = await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -67,7 +90,7 @@ async def _serve(socket: WebSocket, feed: Feed, after: int | None) -> None:
     if code:
         with suppress(TimeoutError, RuntimeError):
             async with asyncio.timeout(1):
-                await socket.close(code, reason)
+                await listener.socket.close(code, reason)
 
 
 async def _gone(socket: WebSocket) -> None:
@@ -79,24 +102,22 @@ async def _gone(socket: WebSocket) -> None:
         return
 
 
-async def _send_all(socket: WebSocket, feed: Feed, after: int | None) -> tuple[int, str]:
+async def _send_all(listener: Listener, after: int | None) -> tuple[int, str]:
     """The code and reason to close with; zero where the listener has gone by itself."""
+    feed = listener.context.feed
     try:
         place = await feed.head() if after is None else after
         while True:
+            await listener.ensure_may_read()
             for row in await feed.page(place):
-                await _send(socket, entry(row))
+                await listener.send(entry(row))
                 place = row["seq"]
             if not await feed.wait(place, HEARTBEAT_SECONDS):
-                await _send(socket, {"seq": place, "kind": "heartbeat"})
+                await listener.send({"seq": place, "kind": "heartbeat"})
     except TimeoutError:
         return TOO_SLOW, f"nothing was taken for {SEND_SECONDS:.0f} s"
     except ProblemError as problem:
-        return AWAY, problem.kind.slug
+        is_ended = problem.kind in {Kind.UNAUTHENTICATED, Kind.SCOPE_MISSING}
+        return TOKEN_ENDED if is_ended else AWAY, problem.kind.slug
     except (WebSocketDisconnect, RuntimeError):
         return 0, ""
-
-
-async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
-    async with asyncio.timeout(SEND_SECONDS):
-        await socket.send_text(json.dumps(message))

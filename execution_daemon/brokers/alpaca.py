@@ -36,6 +36,7 @@ from execution_daemon.brokers.port import (
     Side,
     StreamEvent,
     Tradability,
+    turns,
 )
 
 ALPACA_DATA_URL = "https://data.alpaca.markets"
@@ -116,7 +117,7 @@ class AlpacaBroker:
         """
         if self.name == "paper" or not order.terms.reduce_only:
             return order
-        if reason := wire.turns(order, await self.positions()):
+        if reason := turns(order, await self.positions()):
             raise BrokerRefused(await self._rejection(order, reason), UNSUPPORTED_CODE)
         return replace(order, terms=replace(order.terms, reduce_only=False))
 
@@ -196,6 +197,10 @@ class AlpacaBroker:
             name = await self._client_order_id(row)
             found.append(wire.reading("fill", lambda row=row, name=name: wire.fill(row, name)))  # type: ignore[misc]
         return tuple(found)
+
+    async def lists_from(self) -> datetime | None:
+        """None: Alpaca lists an account's whole history."""
+        return None
 
     async def adjustments(self, since: datetime | None = None) -> tuple[Adjustment, ...]:
         """GET every activity that is no trade from `since` on, paged; from a day earlier, for some have only a date."""

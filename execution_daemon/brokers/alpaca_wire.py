@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -124,13 +124,6 @@ def objection(order: BrokerOrder, has_extensions: bool) -> str:
     if terms.post_only:
         return "Alpaca takes no post-only orders"
     return ""
-
-
-def turns(order: BrokerOrder, positions: Iterable[BrokerPosition]) -> str:
-    """Why an order that may only reduce would do more than that; empty if it only reduces."""
-    held = sum((p.qty for p in positions if p.symbol == order.symbol), Decimal(0))
-    reducible = max(-held * order.side.sign, Decimal(0))
-    return "" if order.qty <= reducible else f"reduce-only: at most {reducible:f} shares would reduce the position"
 
 
 def order_request(order: BrokerOrder) -> dict[str, Any]:

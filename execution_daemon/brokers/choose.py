@@ -6,12 +6,15 @@ from bifrost_core.settings import Settings
 from execution_daemon.brokers.port import Broker
 
 
-def broker_of(settings: Settings) -> Broker:
-    """The adapter that `broker` names. Call it on the event loop that uses the broker."""
+def broker_of(settings: Settings, is_overseer: bool = False) -> Broker:
+    """The adapter that `broker` names. Call it on the event loop that uses the broker.
+
+    An overseer shares the account with the daemon, and can cancel what that sent.
+    """
     if settings.broker == "interactive_brokers":
         from execution_daemon.brokers.interactive_brokers import InteractiveBrokersBroker
 
-        return InteractiveBrokersBroker.of(settings)
+        return InteractiveBrokersBroker.of(settings, is_overseer)
     from execution_daemon.brokers.alpaca import AlpacaBroker
 
     return AlpacaBroker.of(settings)

@@ -6,6 +6,7 @@ when an order was submitted: where this process did not send it, the first trace
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from bifrost_core.trading.orders import ZERO
 from execution_daemon.brokers import ib_wire as wire
 from execution_daemon.brokers.ib_orders import FOREIGN_ID, Known, KnownOrders
 from execution_daemon.brokers.ib_wire import Status
-from execution_daemon.brokers.port import BrokerOrderState, BrokerStatus, BrokerUnclear, ExecutionReport, Terms
+from execution_daemon.brokers.port import BrokerOrderState, BrokerStatus, ExecutionReport, NotListed, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,11 @@ class Ledger:
         return int(order.orderId) if order.clientId == client_id else FOREIGN_ID
 
     def states(self) -> tuple[BrokerOrderState, ...]:
-        """Every order, oldest first."""
-        found = [state for name in self.names() if (state := self.state(name)) is not None]
+        """Every order of which the lists tell all, oldest first."""
+        found: list[BrokerOrderState] = []
+        for name in self.names():
+            with contextlib.suppress(NotListed):  # whoever asks for it by name is told
+                found += [state for state in (self.state(name),) if state is not None]
         return tuple(sorted(found, key=lambda s: (s.submitted_at, int(s.broker_order_id or 0))))
 
     def state(self, name: str) -> BrokerOrderState | None:
@@ -108,7 +112,7 @@ class Ledger:
         if known is None or known.sent is None:
             return _left(reports, filled, avg_px)
         if filled < known.sent.qty and known.end is None:
-            raise BrokerUnclear(f"TWS does not list {name} any more; executed: {filled} of {known.sent.qty}")
+            raise NotListed(f"TWS does not list {name} any more; executed: {filled} of {known.sent.qty}")
         end = known.end if known.end and filled < known.sent.qty else BrokerStatus.FILLED
         return BrokerOrderState(
             client_order_id=name,

@@ -289,6 +289,10 @@ class Link:
         """Ask to cancel an order of this client's."""
         self._client.cancelOrder(order_id)
 
+    def cancel_everything(self) -> None:
+        """Ask to cancel the orders of all clients, of all accounts of the login, by hand too."""
+        self._client.reqGlobalCancel()
+
     # -- what the decoder calls ---------------------------------------------------------------------------------------
 
     def garbled(self, fields: list[str], error: Exception) -> None:

@@ -25,7 +25,7 @@ FOREIGN_ID = 0  # the order id of an order that another client sent: this one ca
 
 @dataclass(slots=True)
 class Known:
-    """One order. `sent` is None for one that this process did not send; `refusal` is TWS's code and text."""
+    """One order. `sent` is None for one that this process did not send; `refusal` is what ended it: code and text."""
 
     name: str
     symbol: str
@@ -42,6 +42,7 @@ class Known:
     end: BrokerStatus | None = None
     text: str = ""
     refusal: tuple[int, str] | None = None
+    doubt: tuple[int, str] | None = None  # a refusal's code and text, said of an order that was at work
     updated_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +143,8 @@ class KnownOrders:
         known.is_seen = True
         if known.end is not None or word not in wire.STATUSES:
             return ()
+        if word == "Inactive" and known.doubt is not None:
+            return self.refused(known, at)
         status = wire.STATUSES[word]
         if status in {BrokerStatus.NEW, BrokerStatus.FILLED}:
             return self._told_new(known, at)
@@ -160,12 +163,19 @@ class KnownOrders:
         return (known.report(wire.kind_of(status), at),)
 
     def on_error(self, order_id: int, code: int, text: str, at: datetime) -> Iterable[ExecutionReport]:
-        """A numbered message about an order: a refusal ends one that has not ended, the rest is kept as text."""
+        """A numbered message about an order: a refusal ends one that TWS has not shown, the rest is kept as text."""
         known = self._by_order_id.get(order_id)
         if known is None or known.end is not None:
             return ()
         known.text = text
-        if code not in codes.REFUSALS or known.is_executed:
+        if code not in codes.REFUSALS:
             return ()
-        known.refusal = (code, text)
+        known.doubt = (code, text)
+        return () if known.is_new_told else self.refused(known, at)
+
+    def refused(self, known: Known, at: datetime) -> Iterable[ExecutionReport]:
+        """What was in doubt is not at work. Nothing for an order that has ended or was executed since."""
+        if known.end is not None or known.is_executed:
+            return ()
+        known.refusal = known.doubt
         return self._ended(known, BrokerStatus.REJECTED, at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from execution_daemon.brokers import ib_wire as wire
 from execution_daemon.brokers.ib_fills import Fills
 from execution_daemon.brokers.ib_ledger import Ledger, Lists
 from execution_daemon.brokers.ib_link import Link, TwsError
-from execution_daemon.brokers.ib_orders import FOREIGN_ID, KnownOrders
+from execution_daemon.brokers.ib_orders import FOREIGN_ID, Known, KnownOrders
 from execution_daemon.brokers.ib_wire import Status
 from execution_daemon.brokers.port import BrokerStatus, BrokerUnclear, ExecKind, ExecutionReport
 
@@ -25,12 +26,16 @@ log = logging.getLogger("bifrost.brokers.ib")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where TWS listens and as whom we come; an empty account means the only one there is."""
+    """Where TWS listens and as whom we come; an empty account means the only one there is.
+
+    An overseer cancels what other clients sent. TWS has one request for that, and it cancels everything.
+    """
 
     host: str
     port: int
     client_id: int
     account: str = ""
+    is_overseer: bool = False
 
 
 class WrongAccount(BrokerUnclear):
@@ -236,15 +241,36 @@ class Session:
             self._put(correction)
 
     def on_error(self, order_id: int, code: int, text: str) -> None:
-        """A message about an order. A refusal of one that is still being sent is its answer, and no report."""
+        """A message about an order. A refusal of one that is still being sent is its answer, and no report.
+
+        One of an order that was at work may be about the request to cancel it, or tell its end: the open orders say.
+        """
+        known = self._orders.by_order_id(order_id)
+        is_refusal = code in codes.REFUSALS
+        if is_refusal and known is not None and known.is_new_told and known.end is None:
+            self._spawn(self._look_whether_it_works(known))
         reports = self._orders.on_error(order_id, code, text, self.now())
         if reports and self.link.asked(("order", order_id)):
             self._finish(("order", order_id))
         else:
             for report in reports:
                 self._put(report)
-        if code in codes.CANCEL_REFUSALS and (asked := self.link.asked(("cancel", order_id))):
+        if (is_refusal or code in codes.CANCEL_REFUSALS) and (asked := self.link.asked(("cancel", order_id))):
             asked.fail(TwsError(code, text))
+
+    async def _look_whether_it_works(self, known: Known) -> None:
+        try:
+            is_working = await self.is_working(known.name)
+        except BrokerUnclear as error:
+            log.warning("%s: %s, and the open orders do not say: %s", known.name, known.text, error)
+            return
+        for report in () if is_working else self._orders.refused(known, self.now()):
+            self._put(report)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     def on_end(self) -> None:
         """The connection has ended: so do its listeners' streams."""
@@ -252,7 +278,7 @@ class Session:
             if inbox.full():
                 inbox.get_nowait()
             inbox.put_nowait(None)
-        for task in self._tasks:
+        for task in tuple(self._tasks):
             task.cancel()
 
     def _answer(self, name: str) -> None:

@@ -99,6 +99,12 @@ def moment(text: str) -> datetime | None:
     return datetime.strptime(parts[1] + parts[2], "%Y%m%d%H:%M:%S").replace(tzinfo=zone).astimezone(UTC)
 
 
+def last_midnight(now: datetime) -> datetime:
+    """The later of the last midnights in New York and in UTC, where TWS runs in either."""
+    zones = (ZoneInfo("America/New_York"), UTC)
+    return max(now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0) for zone in zones)
+
+
 # -- contracts --------------------------------------------------------------------------------------------------------
 
 

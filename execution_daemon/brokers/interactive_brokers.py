@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any
 
 from bifrost_core.settings import Settings
-from bifrost_core.trading.orders import ZERO
 from execution_daemon.brokers import ib_wire as wire
 from execution_daemon.brokers.ib_fills import Fills
 from execution_daemon.brokers.ib_link import TwsError
@@ -34,9 +33,11 @@ from execution_daemon.brokers.port import (
     ExecKind,
     ExecutionReport,
     LastTrade,
+    NotListed,
     Side,
     StreamEvent,
     Tradability,
+    turns,
 )
 
 RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -45,6 +46,7 @@ COMMISSION_SECONDS = 2.0
 QUOTE_SECONDS = 3.0
 ANSWER_SHARE = 0.8  # of the daemon's own patience: the adapter gives up first, and says why
 LISTED = timedelta(hours=18)  # TWS lists what happened since midnight: absence proves nothing of what was sent before
+CANCEL_ALL_SECONDS = 0.2
 NEVER_SENT = "not_sent"
 log = logging.getLogger("bifrost.brokers.ib")
 
@@ -68,11 +70,13 @@ class InteractiveBrokersBroker:
         self._fills = Fills(commission_seconds)
         self._connecting = asyncio.Lock()
         self._now: tuple[Session, Market] | None = None
+        self._cancels_again_at = 0.0
 
     @classmethod
-    def of(cls, settings: Settings) -> InteractiveBrokersBroker:
-        """The TWS of the settings."""
-        endpoint = Endpoint(settings.ib_host, settings.ib_port, settings.ib_client_id, settings.ib_account)
+    def of(cls, settings: Settings, is_overseer: bool = False) -> InteractiveBrokersBroker:
+        """The TWS of the settings. TWS lets each client id in once, so that an overseer has its own: the next."""
+        client_id = settings.ib_client_id + is_overseer
+        endpoint = Endpoint(settings.ib_host, settings.ib_port, client_id, settings.ib_account, is_overseer)
         return cls(endpoint, settings.send_timeout_seconds * ANSWER_SHARE)
 
     @property
@@ -118,12 +122,8 @@ class InteractiveBrokersBroker:
         return details.contract
 
     async def _require_reduction(self, order: BrokerOrder, session: Session) -> None:
-        """TWS has no such flag: the order may not exceed the position less what open orders may take from it."""
-        held = sum((p.qty for p in await self.positions() if p.symbol == order.symbol), ZERO)
-        working = [o for o in await self.open_orders() if (o.symbol, o.side) == (order.symbol, order.side)]
-        reducible = -held * order.side.sign - sum((o.qty - o.cum_qty for o in working), ZERO)
-        if order.qty > reducible:
-            reason = f"reduce-only: at most {max(reducible, ZERO):f} shares would reduce the position"
+        """TWS has no such flag: the order is held against the position; what else works is the daemon's to count."""
+        if reason := turns(order, await self.positions()):
             raise _refused(order, session.now(), NEVER_SENT, reason)
 
     async def _send(self, order: BrokerOrder, contract: Any, session: Session) -> ExecutionReport:
@@ -155,13 +155,22 @@ class InteractiveBrokersBroker:
         raise _refused(order, known.updated_at, str(code), text)
 
     async def cancel(self, client_order_id: str) -> None:
-        """cancelOrder, once; looked up first unless the order is known to be open."""
+        """cancelOrder, once; looked up first unless the order is known to be open. An overseer cancels everything."""
         session, _ = await self._connected()
+        if self.endpoint.is_overseer:
+            self._cancel_everything(session)
+            return
         known = self._orders.by_name.get(client_order_id)
         if known is None or known.end is not None or known.order_id == FOREIGN_ID:
             await self._require_open(client_order_id, session)
             known = self._orders.by_name[client_order_id]
         await self._cancel(known, session)
+
+    def _cancel_everything(self, session: Session) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._cancels_again_at:  # one request is for all the orders that it is called for
+            session.link.cancel_everything()
+            self._cancels_again_at = now + CANCEL_ALL_SECONDS
 
     async def _require_open(self, name: str, session: Session) -> None:
         state = await self.find(name)
@@ -200,7 +209,7 @@ class InteractiveBrokersBroker:
         if state is not None or known is None or known.refusal is not None:
             return state
         if known.is_seen or known.at < session.now() - LISTED:
-            raise BrokerUnclear(
+            raise NotListed(
                 f"TWS does not list {client_order_id}, which it may have had since {known.at.isoformat()}",
                 "Look for it in TWS's Trade Log and in the account's statements",
             )
@@ -209,6 +218,10 @@ class InteractiveBrokersBroker:
     async def open_orders(self) -> tuple[BrokerOrderState, ...]:
         """Every open order, of every client, by hand too."""
         return tuple(state for state in await self._states() if state.status.is_open)
+
+    async def lists_from(self) -> datetime | None:
+        """Midnight: TWS and IB Gateway list what has happened since, in a time zone that they do not name."""
+        return wire.last_midnight(await self.market_time())
 
     async def orders(self, since: datetime | None = None) -> tuple[BrokerOrderState, ...]:
         """Every order that TWS lists, from `since` on; open ones that this process did not send always."""

@@ -28,12 +28,14 @@ __all__ = [
     "ExecKind",
     "ExecutionReport",
     "LastTrade",
+    "NotListed",
     "OrdType",
     "Side",
     "StreamEvent",
     "Terms",
     "TimeInForce",
     "Tradability",
+    "turns",
 ]
 
 
@@ -216,6 +218,13 @@ class Adjustment:
     text: str = ""
 
 
+def turns(order: BrokerOrder, positions: Iterable[BrokerPosition]) -> str:
+    """Why an order that may only reduce would do more than that; empty if it only reduces."""
+    held = sum((p.qty for p in positions if p.symbol == order.symbol), ZERO)
+    reducible = max(-held * order.side.sign, ZERO)
+    return "" if order.qty <= reducible else f"reduce-only: at most {reducible:f} shares would reduce the position"
+
+
 class BrokerRefused(BrokerError):
     """Proof that the broker did not take the order (or cannot cancel it): the only exception that proves a thing."""
 
@@ -233,6 +242,10 @@ class BrokerUnclear(BrokerError):
 
     def __init__(self, what: str, remedy: str = "Look the order up by its id before anything else") -> None:
         super().__init__(what, remedy)
+
+
+class NotListed(BrokerUnclear):
+    """The broker answered: it has had the order and lists it no more, so nobody can say what became of it."""
 
 
 class Broker(Protocol):
@@ -260,6 +273,13 @@ class Broker(Protocol):
 
     async def open_orders(self) -> tuple[BrokerOrderState, ...]:
         """Every order that may still trade."""
+        ...
+
+    async def lists_from(self) -> datetime | None:
+        """What ended and what was executed before that moment may be missing from `orders` and `fills`; None: nothing.
+
+        What is open and what is held is listed whatever its age.
+        """
         ...
 
     async def orders(self, since: datetime | None = None) -> tuple[BrokerOrderState, ...]:

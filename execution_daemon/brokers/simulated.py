@@ -195,6 +195,10 @@ class SimulatedBroker(SimulatedExchange):
         """All executions from `since` on, and what was taken back."""
         return await self._ask(lambda ledger: tuple(f for f in ledger.fills if since is None or f.at >= since))
 
+    async def lists_from(self) -> datetime | None:
+        """None: the ledger forgets nothing."""
+        return None
+
     async def adjustments(self, since: datetime | None = None) -> tuple[Adjustment, ...]:
         """All entries that are no trades, from `since` on."""
         return await self._ask(lambda ledger: tuple(a for a in ledger.adjustments if since is None or a.at >= since))

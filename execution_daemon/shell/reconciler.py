@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from bifrost_core.trading.orders import BlockCode
-from execution_daemon.brokers.port import Broker, BrokerOrderState, BrokerUnclear, ExecutionReport
+from execution_daemon.brokers.port import Broker, BrokerOrderState, BrokerUnclear, ExecutionReport, NotListed
 from execution_daemon.core.book import Adjusted, Breaks
 from execution_daemon.core.reconcile import ACCOUNT, Break, Snapshot, catch_up, compare, halted
 from execution_daemon.shell.bookkeeper import UNANSWERED, Bookkeeper
@@ -87,8 +88,10 @@ class Reconciler:
         await self._apply_missed(await self._snapshot(since), since)
 
     async def _since(self) -> datetime | None:
+        """What is compared begins there: before, all was clean, or the broker does not list it any more."""
         clean = await self.keeper.store.last_clean_reconciliation()
-        return clean - OVERLAP if clean else None
+        begins = (clean - OVERLAP if clean else None, await self.broker.lists_from())
+        return max((at for at in begins if at is not None), default=None)
 
     async def _snapshot(self, since: datetime | None) -> Snapshot:
         """The ledger at one moment: read again until no fill came in between."""
@@ -108,11 +111,14 @@ class Reconciler:
         )
 
     async def _orders(self, since: datetime | None) -> tuple[BrokerOrderState, ...]:
-        """Orders since then, open ones of any age, and those of our book that are neither."""
+        """Orders since then, open ones of any age, and those that only our book has as open."""
         found = {o.client_order_id: o for o in (*await self.broker.orders(since), *await self.broker.open_orders())}
         for key, order in self.keeper.book.orders.items():
-            if key not in found and order.status not in UNANSWERED and (state := await self.broker.find(key)):
-                found[key] = state
+            if key in found or order.status in UNANSWERED or order.status.is_terminal:
+                continue
+            with contextlib.suppress(NotListed):  # missing, then: a break of this order, and of no other
+                if state := await self.broker.find(key):
+                    found[key] = state
         return tuple(found.values())
 
     async def _apply_missed(self, snapshot: Snapshot, since: datetime | None) -> None:

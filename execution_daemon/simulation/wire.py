@@ -115,6 +115,10 @@ class Wire:
         """Ask for them."""
         return await self._call(self._broker.open_orders)
 
+    async def lists_from(self) -> datetime | None:
+        """Known without asking."""
+        return await self._broker.lists_from()
+
     async def orders(self, since: datetime | None = None) -> tuple[BrokerOrderState, ...]:
         """Ask for them."""
         return await self._call(lambda: self._broker.orders(since))

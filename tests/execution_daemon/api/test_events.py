@@ -13,6 +13,7 @@ import uvicorn
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from bifrost_core.warehouse import tokens
 from bifrost_core.warehouse.connect import Role, connect
 from bifrost_core.warehouse.tokens import Scope
 from execution_daemon.api import events, feed
@@ -168,6 +169,26 @@ async def test_the_feed_wants_a_token_that_may_read(address, token):
                 pass
         assert refused.value.response.status_code == status
         assert refused.value.response.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_place_that_is_no_number_is_a_problem(address, reader):
+    """Whoever mistyped it would look for a fault in the token."""
+    with pytest.raises(InvalidStatus) as refused:
+        async with listening(address, reader, after="abc"):
+            pass
+    assert refused.value.response.status_code == 422
+    assert "query.after" in json.loads(refused.value.response.body)["detail"]
+
+
+async def test_a_token_that_is_revoked_hears_no_more(address, settings, token, monkeypatch):
+    """Whoever was shut out would read every order for as long as the connection lasts."""
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.1)
+    async with listening(address, token("t", Scope.READ)) as listener:
+        await take(listener, 1)
+        tokens.revoke(settings, "t", "test")
+        with pytest.raises(ConnectionClosed) as closed:
+            await take(listener, 20)
+    assert closed.value.rcvd.code == events.TOKEN_ENDED
 
 
 async def test_nobody_listens_nobody_looks(app, settings):

@@ -20,6 +20,7 @@ from execution_daemon.brokers.port import (
     Side,
     Terms,
     TimeInForce,
+    turns,
 )
 from tests.execution_daemon.brokers.test_alpaca_faults import HELD
 from tests.execution_daemon.brokers.venue import limit, stop, touched, trailing
@@ -86,8 +87,8 @@ def test_reduce_only_is_held_against_the_position_where_alpaca_has_no_such_flag(
     mine = BrokerOrder("mine-1", "MSFT", side, Decimal("0.1"), Terms(reduce_only=True))
     assert not wire.objection(mine, has_extensions=False)
     positions = [BrokerPosition("MSFT", Decimal(held), PRICE), BrokerPosition("AAPL", Decimal(-5), PRICE)]
-    assert (wire.turns(mine, positions) == "") is reduces
-    assert wire.turns(mine, [])
+    assert (turns(mine, positions) == "") is reduces
+    assert turns(mine, [])
 
 
 def test_an_order_by_value_can_be_read():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 
+from bifrost_core.settings import load_settings
 from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
+from execution_daemon.brokers.choose import broker_of as broker_of_settings
 from execution_daemon.brokers.ib_session import Endpoint
 from execution_daemon.brokers.interactive_brokers import InteractiveBrokersBroker
-from execution_daemon.brokers.port import BrokerRefused, BrokerStatus, BrokerUnclear, Connected, ExecKind
+from execution_daemon.brokers.port import BrokerRefused, BrokerStatus, BrokerUnclear, Connected, ExecKind, NotListed
 from tests.execution_daemon.brokers import tws_server as tws
 from tests.execution_daemon.brokers.test_interactive_brokers import CLIENT_ID, SESSION, server_before_the_open, venue_of
 from tests.execution_daemon.brokers.tws_wire import Placed
@@ -188,6 +191,33 @@ async def test_a_rejection_after_the_acknowledgement_is_reported(server, venue, 
     client.send(tws.wire.error(order.order_id, 201, "Order rejected - reason:margin"))
     await ear.until_kind(ExecKind.NEW, ExecKind.REJECTED)
     assert "margin" in ear.reports[-1].text
+
+
+async def test_a_rejection_that_is_told_before_the_order_has_left_the_list_is_believed_when_it_has(server, venue, ear):
+    """The order would stay open for ever, inactive at TWS."""
+    await venue.broker.submit(venue.order("a"))
+    (order,), (client,) = server.book.orders, server._clients
+    client.send(tws.wire.error(order.order_id, 201, "Order rejected - reason:margin"))
+    await venue.broker.open_orders()
+    assert ear.reports[-1].kind is ExecKind.NEW
+    order.status = "Inactive"
+    server._tell(order)
+    await ear.until_kind(ExecKind.NEW, ExecKind.REJECTED)
+    assert (await venue.broker.find("a")).status is BrokerStatus.REJECTED
+
+
+@pytest.mark.parametrize("code", [110, 136, 201, 321])
+async def test_a_cancel_that_is_refused_leaves_the_order_at_work(server, venue, ear, code):
+    """An order that works would be taken for rejected, and its target traded again."""
+    await venue.broker.submit(venue.order("a"))
+    server.faults.cancel_refusal = (code, "no")
+    with pytest.raises(BrokerRefused) as refused:
+        await venue.broker.cancel("a")
+    assert (refused.value.code, refused.value.report.text) == (str(code), "no")
+    assert (await venue.broker.find("a")).status.is_open
+    assert [report.kind for report in ear.reports] == [ExecKind.NEW]
+    await venue.broker.cancel("a")
+    await ear.until_kind(ExecKind.NEW, ExecKind.CANCELED)
 
 
 async def test_terms_that_the_contract_does_not_list_are_refused_unsent(server, venue):
@@ -439,6 +469,50 @@ async def test_a_copy_of_our_order_is_not_our_order(server, venue):
     copy.status = "Submitted"
     server.book.orders.append(copy)
     assert {(o.client_order_id, o.qty) for o in await venue.broker.open_orders()} == {("a", 100), ("ib-5000", 7)}
+
+
+async def test_an_overseer_comes_beside_the_daemon_and_cancels_what_that_sent(server, venue, tmp_path):
+    """TWS lets a client id in once: the dead-man switch would shut the daemon out, or cancel nothing."""
+    await venue.broker.submit(venue.order("a"))
+    here = {"broker": "interactive_brokers", "ib_port": server.port, "ib_client_id": CLIENT_ID}
+    overseer = broker_of_settings(load_settings(home=tmp_path, **here), is_overseer=True)
+    try:
+        for order in await overseer.open_orders():
+            await overseer.cancel(order.client_order_id)
+        assert not await overseer.open_orders()
+    finally:
+        await overseer.close()
+    assert not (await venue.broker.find("a")).status.is_open
+
+
+# -- days --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [
+        ("2013-02-20T21:00+00:00", "2013-02-20T05:00+00:00"),
+        ("2013-02-21T01:00+00:00", "2013-02-21T00:00+00:00"),
+        ("2013-07-02T03:59+00:00", "2013-07-02T00:00+00:00"),
+        ("2013-07-02T04:00+00:00", "2013-07-02T04:00+00:00"),
+    ],
+)
+async def test_the_lists_begin_at_midnight(server, venue, now, since):
+    """Yesterday's fills would be breaks on the next day: IB Gateway lists them no more."""
+    server.book.now = datetime.fromisoformat(now)
+    assert await venue.broker.lists_from() == datetime.fromisoformat(since)
+
+
+async def test_an_order_that_cannot_be_judged_does_not_hide_the_others(server, venue):
+    """One order that TWS lost would stop every reconciliation."""
+    await venue.broker.submit(venue.order("a"))
+    await venue.open_market()
+    server.book.executions[0] = replace(server.book.executions[0], qty=Decimal(99))
+    server.book.orders.clear()
+    await venue.broker.submit(venue.order("b", terms=limit(Decimal(20))))
+    assert [order.client_order_id for order in await venue.broker.orders()] == ["b"]
+    with pytest.raises(NotListed):
+        await venue.broker.find("a")
 
 
 # -- the market --------------------------------------------------------------------------------------------------------

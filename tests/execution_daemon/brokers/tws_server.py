@@ -18,7 +18,7 @@ from tests.execution_daemon.brokers.tws_wire import Executed, Fields, Placed
 
 ACCOUNT, CON_ID = "DU1234567", 272093
 PLACE, CANCEL, OPEN_ORDERS, EXECUTIONS, DETAILS, ALL_OPEN, TIME = 3, 4, 5, 7, 9, 16, 49
-MARKET_DATA, POSITIONS, SUMMARY, START, COMPLETED = 1, 61, 62, 71, 99
+MARKET_DATA, GLOBAL_CANCEL, POSITIONS, SUMMARY, START, COMPLETED = 1, 58, 61, 62, 71, 99
 REJECTED, CANCELED = 201, 202
 
 
@@ -45,6 +45,7 @@ class Faults:
     garbled: set[int] = field(default_factory=set)  # answered with something that cannot be read
     refusal: tuple[int, str] | None = None  # the next order is answered with this message only
     works_what_it_refuses: bool = False
+    cancel_refusal: tuple[int, str] | None = None  # the next cancel is answered with this message only
     is_silent: bool = False  # takes everything in, says nothing
     holds_commissions: bool = False
     repeats_executions: bool = False
@@ -76,6 +77,7 @@ class TwsServer:
         self._handlers: dict[int, Callable[[Client, list[str]], None]] = {
             PLACE: self._place,
             CANCEL: self._cancel,
+            GLOBAL_CANCEL: self._cancel_everything,
             OPEN_ORDERS: self._open_orders,
             ALL_OPEN: self._open_orders,
             COMPLETED: self._completed,
@@ -189,6 +191,10 @@ class TwsServer:
 
     def _cancel(self, client: Client, fields: list[str]) -> None:
         order_id = int(fields[2])
+        if self.faults.cancel_refusal is not None:
+            (code, text), self.faults.cancel_refusal = self.faults.cancel_refusal, None
+            self._answer(client, wire.error(order_id, code, text))
+            return
         theirs = (o for o in self.book.orders if (o.order_id, o.client_id) == (order_id, client.client_id))
         order = next(theirs, None)
         if order is None:
@@ -201,6 +207,10 @@ class TwsServer:
             self._answer(client, wire.order_status(order))
             self.book.cancel(order)
             self._answer(client, wire.error(order_id, CANCELED, "Order Canceled - reason:"))
+
+    def _cancel_everything(self, _client: Client, _fields: list[str]) -> None:
+        for order in [one for one in self.book.orders if one.is_open]:
+            self.book.cancel(order)
 
     def _open_orders(self, client: Client, fields: list[str]) -> None:
         is_all = int(fields[0]) == ALL_OPEN

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -18,7 +18,7 @@ from bifrost_core.trading.throttle import Throttle
 from bifrost_core.warehouse.connect import Role, connect
 from execution_daemon.api.app import create_app
 from execution_daemon.api.gauges import gauges_of
-from execution_daemon.brokers.port import AdjustmentKind, BrokerUnclear
+from execution_daemon.brokers.port import AdjustmentKind, BrokerUnclear, NotListed
 from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.core.book import Blocked
 from execution_daemon.core.manual import ManualOrder
@@ -32,6 +32,31 @@ WEIGHTS = {"AAPL": "0.2", "IBM": "0.2", "MSFT": "0.1"}
 TICK_SECONDS = 0.02
 
 
+class Forgetful(SimulatedBroker):
+    """Lists what ended or was executed since `begins` only, and does not know what became of `lost`."""
+
+    begins: datetime | None = None
+    lost = ""
+
+    async def lists_from(self):
+        return self.begins
+
+    async def orders(self, since=None):
+        found = await super().orders(max((at for at in (since, self.begins) if at), default=None))
+        return tuple(one for one in found if one.client_order_id != self.lost)
+
+    async def open_orders(self):
+        return tuple(one for one in await super().open_orders() if one.client_order_id != self.lost)
+
+    async def fills(self, since=None):
+        return await super().fills(max((at for at in (since, self.begins) if at), default=None))
+
+    async def find(self, client_order_id):
+        if client_order_id == self.lost:
+            raise NotListed(f"{client_order_id} is listed no more")
+        return await super().find(client_order_id)
+
+
 class Floor:
     """A daemon, its broker and the pipeline's hand."""
 
@@ -40,7 +65,7 @@ class Floor:
         self.warehouse = warehouse
         self.session = session
         prices = {symbol: Decimal(price) for symbol, price in CLOSES.items()}
-        self.broker = SimulatedBroker(prices, self.settings.initial_cash, at=session.open_at - BEFORE_OPEN)
+        self.broker = Forgetful(prices, self.settings.initial_cash, at=session.open_at - BEFORE_OPEN)
         self.daemon = Daemon(self.settings, self.broker)
         self.reached = none_set
 
@@ -337,6 +362,29 @@ async def test_a_break_is_not_healed_by_a_pass_that_leaves_it_out(floor):
         keeper.book = replace(keeper.book, blocked={})
         with pytest.raises(BrokerUnclear, match="just traded"):
             await daemon.parts.reconciler.reconcile(is_routine=True)
+
+
+async def test_what_the_broker_lists_no_more_is_not_compared(floor):
+    """The fills of yesterday would halt every symbol on the next morning at a broker that lists one day."""
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        floor.broker.execute(floor.broker.accepted[0])
+        await floor.until(lambda: floor.read("select count(*) from trading.fills") == [(1,)])
+        floor.broker.now += timedelta(hours=1)
+        floor.broker.begins = floor.broker.now
+        found = await daemon.reconcile()
+        assert (found.breaks, found.fills_checked) == ((), 0)
+
+
+async def test_an_order_that_the_broker_lost_halts_its_symbol_only(floor):
+    """One order that nobody can say anything of would stop reconciliation for all."""
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1", "IBM": "0.1"})))
+        keys = dict(floor.read("select symbol, client_order_id from trading.orders"))
+        floor.broker.lost = keys["MSFT"]
+        found = await daemon.reconcile()
+        assert [(one.kind, one.symbol) for one in found.breaks] == [("order_missing", "MSFT")]
+        assert daemon.parts.keeper.book.blocked.keys() == {"MSFT"}
 
 
 async def test_what_ended_is_let_go_and_a_late_fill_of_it_still_counts(floor):

@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,7 +17,7 @@ from bifrost_core.settings import Settings, load_settings
 from bifrost_core.warehouse import databases, embedded, migrate
 from bifrost_core.warehouse.connect import Database, Role
 from bifrost_core.warehouse.warehouse import Warehouse
-from tests import ports, scratch
+from tests import ports, scratch, sharing
 
 TEMPLATE = "bifrost_template"
 
@@ -31,6 +32,16 @@ os.environ.update(
     BIFROST_PROVIDER_BACKOFF_SECONDS="0.01",
 )
 scratch.use()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    return sharing.Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        sharing.longest_first(items)
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,8 @@ fi
 
 pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input -qq) # warnings, too, are of no use to who only runs make
 echo "Installing $lock"
-"${pip[@]}" install --require-hashes --no-deps -r "$lock" ||
+# Most of what is installed is never imported: Python compiles what is.
+"${pip[@]}" install --no-compile --require-hashes --no-deps -r "$lock" ||
     die "the packages of $lock cannot be installed. Check the network or pip's configuration, and run make again"
 "${pip[@]}" install --no-deps --no-build-isolation -e . || die "the project itself cannot be installed"
 .venv/bin/python -m compileall -q bifrost_core bifrost_cli || true

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bifrost_core.settings import ROOT
-from tests.system.conftest import Shop, outside_environment
+from tests.system.shop.conftest import Shop, outside_environment
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

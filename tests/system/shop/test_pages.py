@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import chromium, streamlit_server, visit
-from tests.system.conftest import Shop
+from tests.system.shop.conftest import Shop
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -12,7 +12,7 @@ import pytest
 from bifrost_core import lineage
 from bifrost_core.warehouse.connect import Role
 from bifrost_core.warehouse.warehouse import Warehouse
-from tests.system.conftest import SESSIONS, Shop
+from tests.system.shop.conftest import SESSIONS, Shop
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

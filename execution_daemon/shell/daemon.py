@@ -62,6 +62,7 @@ class Daemon:
         self._parts: _Parts | None = None
         self._store: Store | None = None
         self._is_reconciling = False
+        self._will_catch_up = False
 
     async def run(self) -> None:
         """Lead, load, reconcile, trade. Ends only by an error or by being cancelled.
@@ -151,11 +152,18 @@ class Daemon:
     async def _stream(self) -> None:
         async for heard in self.broker.events():
             if isinstance(heard, Connected):
-                await self.inbox.put(self._catch_up)
+                await self._plan_to_catch_up()
             else:
                 await self.inbox.put(partial(self._hear, heard))
 
+    async def _plan_to_catch_up(self) -> None:
+        """Unless that waits its turn already: behind a stream that comes and goes, answers would wait for each look."""
+        if not self._will_catch_up:
+            self._will_catch_up = True
+            await self.inbox.put(self._catch_up)
+
     async def _catch_up(self) -> None:
+        self._will_catch_up = False  # what is missed from here on, this look may not see
         try:
             await self.parts.reconciler.catch_up()
         except BrokerError as error:

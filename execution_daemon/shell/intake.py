@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -19,7 +20,7 @@ from execution_daemon.core.worked import VWAP_SLICES, Pace, schedules_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.committer import Committer
 from execution_daemon.shell.failpoints import FailPoint
-from execution_daemon.shell.market import MarketReader
+from execution_daemon.shell.market import Look, MarketReader
 from execution_daemon.shell.reconciler import Reconciler
 from execution_daemon.shell.slicer import Slicer
 
@@ -65,26 +66,40 @@ class Intake:
         undecided, released = await self.store.undecided_batches()
         if not undecided:
             return
-        choice = await self._choose(undecided, released, now)
-        for batch, refusal in choice.refused:
-            log.error("batch %s quarantined: %s: %s", batch.batch_id, refusal.code, refusal.detail)
-            await self.store.decide_batch(batch.batch_id, "quarantined", now, refusal.code, refusal.detail)
-            self.keeper.metrics.batches["quarantined"] += 1
-        if choice.work is not None:
-            await self._work(choice.work)
+        ahead = self._look_ahead(undecided, now)
+        try:
+            choice = await self._choose(undecided, released, now)
+            for batch, refusal in choice.refused:
+                log.error("batch %s quarantined: %s: %s", batch.batch_id, refusal.code, refusal.detail)
+                await self.store.decide_batch(batch.batch_id, "quarantined", now, refusal.code, refusal.detail)
+                self.keeper.metrics.batches["quarantined"] += 1
+            if choice.work is not None:
+                await self._work(choice.work, ahead.get(choice.work.batch_id))
+        finally:
+            for look in ahead.values():
+                look.cancel()
+            await asyncio.gather(*ahead.values(), return_exceptions=True)
+
+    def _look_ahead(self, undecided: Sequence[TargetBatch], now: datetime) -> dict[UUID, asyncio.Task[Look]]:
+        """The broker takes longest to answer: it is asked about the newest batch that is due while that is examined."""
+        due = [batch for batch in undecided if batch.valid_from <= now][-1:]
+        return {batch.batch_id: asyncio.create_task(self._look(batch, self._session)) for batch in due if self._session}
+
+    async def _look(self, batch: TargetBatch, session: SessionHours) -> Look:
+        symbols = self.keeper.book.symbols | {target.symbol for target in batch.targets}
+        return await self.reader.look(symbols, session)
 
     async def _choose(self, undecided: tuple[TargetBatch, ...], released: frozenset[UUID], now: datetime) -> Choice:
         limits, known, last = await self.store.limits(), await self.store.known_symbols(), await self.store.last_batch()
         return choose(undecided, now, known, last, limits, released)
 
-    async def _work(self, batch: TargetBatch) -> None:
+    async def _work(self, batch: TargetBatch, look: asyncio.Task[Look] | None) -> None:
         if self._session is None:
             log.error(
                 "batch %s waits: reference.sessions has no session of %s to trade it in", batch.batch_id, self.store.mic
             )
             return
-        symbols = self.keeper.book.symbols | {target.symbol for target in batch.targets}
-        market, controls = await self.reader.look(symbols, self._session)
+        market, controls = await (look or self._look(batch, self._session))
         await self.store.decide_batch(batch.batch_id, "accepted", market.now)
         self.keeper.reached(FailPoint.BATCH_ACCEPTED)
         backlog, schedules = self.keeper.to_send.qsize(), await self._schedules(batch, market)

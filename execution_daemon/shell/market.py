@@ -12,6 +12,8 @@ from execution_daemon.core.inputs import Controls, Market
 from execution_daemon.shell.clock import MarketClock
 from execution_daemon.shell.store import Store
 
+Look = tuple[Market, Controls]
+
 
 class MarketReader:
     """Asks the broker for prices and the warehouse for limits. Raises BrokerUnclear where the broker is silent."""
@@ -47,7 +49,7 @@ class MarketReader:
         facts = await self._store.facts(market.session.session, symbols)
         return await self._store.controls(market.session.session, market.now, facts)
 
-    async def look(self, symbols: Collection[str], session: SessionHours) -> tuple[Market, Controls]:
+    async def look(self, symbols: Collection[str], session: SessionHours) -> Look:
         """Both; what is known from before the session is read while the broker is asked."""
         known = asyncio.ensure_future(self._store.facts(session.session, symbols))
         try:

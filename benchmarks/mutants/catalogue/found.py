@@ -55,6 +55,34 @@ MUTANTS = (
         tests=("tests/execution_daemon/shell/test_faults.py::test_what_is_booked_in_the_moment_of_the_opening_counts",),
     ),
     Mutant(
+        "every_reconnect_is_caught_up_with",
+        f"{SHELL}/daemon.py",
+        "        if not self._will_catch_up:\n",
+        "        if True:\n",
+        "answers wait behind a look at the ledger for each time the stream was lost",
+        tests=(
+            "tests/execution_daemon/shell/test_faults.py::test_a_stream_that_comes_and_goes_does_not_hold_up_the_answers",
+        ),
+    ),
+    Mutant(
+        "a_lost_order_stops_reconciliation",
+        f"{SHELL}/reconciler.py",
+        "            with contextlib.suppress(NotListed):",
+        "            with contextlib.suppress():",
+        "one order that the broker cannot judge keeps every other from being compared",
+        tests=(
+            "tests/execution_daemon/shell/test_faults.py::test_an_order_that_the_broker_lost_halts_its_symbol_only",
+        ),
+    ),
+    Mutant(
+        "what_is_listed_no_more_is_a_break",
+        f"{SHELL}/reconciler.py",
+        "await self.broker.lists_from())",
+        "None)",
+        "the fills of yesterday halt everything at a broker that lists one day",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_what_the_broker_lists_no_more_is_not_compared",),
+    ),
+    Mutant(
         "stopped_after_the_last_look",
         f"{SHELL}/sender.py",
         "            if objection or loop.time() - asked < FRESH_SECONDS:\n",

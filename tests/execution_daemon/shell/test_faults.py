@@ -18,7 +18,7 @@ from bifrost_core.trading.throttle import Throttle
 from bifrost_core.warehouse.connect import Role, connect
 from execution_daemon.api.app import create_app
 from execution_daemon.api.gauges import gauges_of
-from execution_daemon.brokers.port import AdjustmentKind, BrokerUnclear, NotListed
+from execution_daemon.brokers.port import AdjustmentKind, BrokerUnclear, Connected, NotListed
 from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.core.book import Blocked
 from execution_daemon.core.manual import ManualOrder
@@ -32,11 +32,21 @@ WEIGHTS = {"AAPL": "0.2", "IBM": "0.2", "MSFT": "0.1"}
 TICK_SECONDS = 0.02
 
 
-class Forgetful(SimulatedBroker):
-    """Lists what ended or was executed since `begins` only, and does not know what became of `lost`."""
+class Poor(SimulatedBroker):
+    """Lists what has happened since `begins` only, forgot what became of `lost`, loses its stream `flaps` times."""
 
     begins: datetime | None = None
     lost = ""
+    flaps = 0
+    fills_asked = 0
+
+    async def events(self):
+        while self.flaps:
+            self.flaps -= 1
+            yield Connected(self.flaps)
+            await asyncio.sleep(0)
+        async for event in super().events():
+            yield event
 
     async def lists_from(self):
         return self.begins
@@ -49,6 +59,7 @@ class Forgetful(SimulatedBroker):
         return tuple(one for one in await super().open_orders() if one.client_order_id != self.lost)
 
     async def fills(self, since=None):
+        self.fills_asked += 1
         return await super().fills(max((at for at in (since, self.begins) if at), default=None))
 
     async def find(self, client_order_id):
@@ -65,7 +76,7 @@ class Floor:
         self.warehouse = warehouse
         self.session = session
         prices = {symbol: Decimal(price) for symbol, price in CLOSES.items()}
-        self.broker = Forgetful(prices, self.settings.initial_cash, at=session.open_at - BEFORE_OPEN)
+        self.broker = Poor(prices, self.settings.initial_cash, at=session.open_at - BEFORE_OPEN)
         self.daemon = Daemon(self.settings, self.broker)
         self.reached = none_set
 
@@ -374,6 +385,15 @@ async def test_what_the_broker_lists_no_more_is_not_compared(floor):
         floor.broker.begins = floor.broker.now
         found = await daemon.reconcile()
         assert (found.breaks, found.fills_checked) == ((), 0)
+
+
+async def test_a_stream_that_comes_and_goes_does_not_hold_up_the_answers(floor):
+    """Each reconnect had the whole ledger read: a flapping stream queued looks faster than they were done."""
+    floor.broker.flaps = 100
+    async with floor.trading():
+        await floor.until(floor.is_worked(floor.write()))
+        assert floor.broker.flaps == 0
+        assert floor.broker.fills_asked < 50
 
 
 async def test_an_order_that_the_broker_lost_halts_its_symbol_only(floor):

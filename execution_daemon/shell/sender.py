@@ -26,7 +26,7 @@ from execution_daemon.shell.failpoints import FailPoint
 from execution_daemon.shell.inbox import Inbox
 
 log = logging.getLogger("bifrost.daemon.sender")
-SENDERS, LOOKERS, CANCELERS = 8, 4, 4
+SENDERS, LOOKERS, CANCELERS = 4, 4, 4
 SETTLE_SECONDS = 1.0  # a request whose answer did not come may still be on its way to the broker: absent is asked twice
 FRESH_SECONDS, LOOKS_MAX = 0.2, 3  # an older answer to whether an order may leave is asked for again
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # the last one for ever after

@@ -6,6 +6,9 @@ RUNTIME := .venv/.runtime
 TESTS := .venv/.tests
 PACKAGES := bifrost_core bifrost_assets execution_daemon streamlit_app bifrost_cli
 
+# Hundreds of processes are started: none is to compile what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -30,5 +30,4 @@ echo "Installing $lock"
 "${pip[@]}" install --no-compile --require-hashes --no-deps -r "$lock" ||
     die "the packages of $lock cannot be installed. Check the network or pip's configuration, and run make again"
 "${pip[@]}" install --no-deps --no-build-isolation -e . || die "the project itself cannot be installed"
-.venv/bin/python -m compileall -q bifrost_core bifrost_cli || true
 touch "$stamp"

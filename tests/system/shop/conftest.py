@@ -92,7 +92,7 @@ def _content(connection: psycopg.Connection, table: str) -> tuple[int, str]:
 
 def _demo(environment: dict[str, str]) -> str:
     done = subprocess.run(
-        bifrost("demo", "--sessions", str(SESSIONS)), env=environment, capture_output=True, text=True, timeout=280
+        bifrost("demo", "--sessions", str(SESSIONS)), env=environment, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, f"the demo failed\n{done.stdout}\n{done.stderr}"
     return done.stdout

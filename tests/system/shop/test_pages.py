@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from tests.browser import chromium, streamlit_server, visit
 from tests.system.shop.conftest import Shop
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(2000)]
 
 PAGES = {
     "": ("Equity", "Positions", "Last fills"),

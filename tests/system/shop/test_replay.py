@@ -14,7 +14,7 @@ from bifrost_core.warehouse.connect import Role
 from bifrost_core.warehouse.warehouse import Warehouse
 from tests.system.shop.conftest import SESSIONS, Shop
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(2000)]
 
 
 def ledger(shop: Shop, sql: str) -> list[tuple[object, ...]]:

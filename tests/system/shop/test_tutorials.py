@@ -14,7 +14,7 @@ import pytest
 from bifrost_core.settings import ROOT
 from tests.system.shop.conftest import Shop, outside_environment
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(2000)]
 
 BLOCK = re.compile(r"^```(?P<language>\w+)(?: title=\"(?P<file>[^\"]+)\")?\n(?P<text>.*?)^```$", re.M | re.S)
 COPIED = ("bifrost_core", "bifrost_assets", "bifrost_cli", "execution_daemon", "streamlit_app", "dbt_project")

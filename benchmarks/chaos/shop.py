@@ -237,7 +237,7 @@ class Shop:
     def end_session(self) -> None:
         """With all that was planned done, and all heard that is due, through the close to before the next open."""
         self.until(lambda: not self._planned, "what was planned")
-        self.until(lambda: self._try(self.reconcile) and self._has_answers(), "every order to be answered")
+        self.until(self._has_done_what_is_due, "every order to be answered")
         self.move_clock(self.session.close_at)
         self.next_session()
 
@@ -246,6 +246,10 @@ class Shop:
         self.until(self.has_no_open_order, "every order to end")
         self._session += 1
         self.move_clock(self.session.open_at - BEFORE_OPEN)
+
+    def _has_done_what_is_due(self) -> bool:
+        """A slice that waited for its symbol to be freed is due as soon as it is, whatever the next look at the clock."""
+        return self._try(self.wake) and self._try(self.reconcile) and self._has_answers()
 
     def _has_answers(self) -> bool:
         """Nothing is on its way, or about to be: what arrives after the close is for the day after."""

@@ -248,7 +248,7 @@ class Shop:
         self.move_clock(self.session.open_at - BEFORE_OPEN)
 
     def _has_done_what_is_due(self) -> bool:
-        """A slice that waited for its symbol to be freed is due as soon as it is, whatever the next look at the clock."""
+        """A slice that waited for its symbol to be freed is due as soon as that is: it would meet the close."""
         return self._try(self.wake) and self._try(self.reconcile) and self._has_answers()
 
     def _has_answers(self) -> bool:

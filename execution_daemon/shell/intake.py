@@ -100,6 +100,8 @@ class Intake:
             )
             return
         market, controls = await (look or self._look(batch, self._session))
+        if market.now >= batch.valid_until:
+            return  # it ended while the broker was asked: the next tick refuses it
         await self.store.decide_batch(batch.batch_id, "accepted", market.now)
         self.keeper.reached(FailPoint.BATCH_ACCEPTED)
         backlog, schedules = self.keeper.to_send.qsize(), await self._schedules(batch, market)

@@ -25,7 +25,7 @@ up: $(RUNTIME) ## Run every part, supervised, until Ctrl-C
 test: $(TESTS) ## Lint, types, import rules, tests
 	@tools/chromium.sh
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(TESTS) ## Lint, types and import rules alone

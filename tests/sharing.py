@@ -8,17 +8,12 @@ from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     import pytest
-    from xdist.remote import Producer
 
 SYSTEM, SHOP = "tests/system/", "tests/system/shop/"
 
 
 class Scheduling(LoadFileScheduling):
-    """Scopes are handed out in the order of `longest_first`, not by their number of tests."""
-
-    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
-        super().__init__(config, log)
-        config.option.loadscopereorder = False
+    """As `--dist loadfile`, and the shop is one scope."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
@@ -26,5 +21,8 @@ class Scheduling(LoadFileScheduling):
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Reorder `items` in place: the shop's tests, the other systems', and the rest as they were collected."""
+    """Reorder `items` in place: the shop's tests, the other systems', and the rest as they were collected.
+
+    Scopes are handed out in this order under `--no-loadscope-reorder`; else those with the most tests come first.
+    """
     items.sort(key=lambda item: (not item.nodeid.startswith(SHOP), not item.nodeid.startswith(SYSTEM)))

@@ -31,28 +31,29 @@ async def events(
 ) -> None:
     """Every entry after `after` (without it: from now on), in order, each once; a heartbeat where nothing happens."""
     context = context_of(socket)
-    if not (token := await _admitted(socket, context)):
+    if (listener := await _admitted(socket, context)) is None:
         return
     await socket.accept()
     if context.feed.is_full:
         await socket.close(FULL, "too many listen")
         return
     with context.feed.listening():
-        await _serve(Listener(socket, context, token), after)
+        await _serve(listener, after)
 
 
-async def _admitted(socket: WebSocket, context: Context) -> str:
-    """The token, which lets it read; otherwise none, and the handshake is answered with the problem."""
+async def _admitted(socket: WebSocket, context: Context) -> Listener | None:
+    """The listener, where its token lets it read; otherwise the handshake is answered with the problem."""
     try:
         token = token_in(socket)
         if not token:
             raise ProblemError(Kind.UNAUTHENTICATED, NO_TOKEN, CHALLENGE)
-        ensure_scope(await identify(context, token), Scope.READ)
+        listener = Listener(socket, context, token)
+        await listener.ensure_may_read()
     except ProblemError as problem:
         answer: JSONResponse = problems.response(problem.kind, problem.detail, problem.headers)
         await socket.send_denial_response(answer)
-        return ""
-    return token
+        return None
+    return listener
 
 
 @dataclass(slots=True)

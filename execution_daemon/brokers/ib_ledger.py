@@ -60,7 +60,8 @@ class Ledger:
         found: list[BrokerOrderState] = []
         for name in self.names():
             with contextlib.suppress(NotListed):  # whoever asks for it by name is told
-                found += [state for state in (self.state(name),) if state is not None]
+                if (state := self.state(name)) is not None:
+                    found.append(state)
         return tuple(sorted(found, key=lambda s: (s.submitted_at, int(s.broker_order_id or 0))))
 
     def state(self, name: str) -> BrokerOrderState | None:

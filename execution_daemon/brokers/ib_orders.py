@@ -42,7 +42,7 @@ class Known:
     end: BrokerStatus | None = None
     text: str = ""
     refusal: tuple[int, str] | None = None
-    doubt: tuple[int, str] | None = None  # a refusal's code and text, said of an order that was at work
+    doubt: tuple[int, str] | None = None  # the code and text of the last refusal, believed or not
     updated_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:

@@ -55,7 +55,7 @@ class Session:
         self._inboxes: list[Inbox] = []
         self._outbox: asyncio.Queue[tuple[ExecutionReport, float]] = asyncio.Queue(INBOX_REPORTS)
         self._corrections: dict[str, ExecutionReport] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._heard: set[str] = set()
 
     async def open(self, heartbeat_seconds: float) -> None:
@@ -69,7 +69,8 @@ class Session:
         except BaseException:
             self.link.drop("it could not be synchronised")
             raise
-        self._tasks = [asyncio.create_task(self._beat(heartbeat_seconds)), asyncio.create_task(self._tell())]
+        self._spawn(self._beat(heartbeat_seconds))
+        self._spawn(self._tell())
 
     async def close(self) -> None:
         """End the connection and what runs on it."""
@@ -245,11 +246,11 @@ class Session:
 
         One of an order that was at work may be about the request to cancel it, or tell its end: the open orders say.
         """
-        known = self._orders.by_order_id(order_id)
         is_refusal = code in codes.REFUSALS
-        if is_refusal and known is not None and known.is_new_told and known.end is None:
-            self._spawn(self._look_whether_it_works(known))
         reports = self._orders.on_error(order_id, code, text, self.now())
+        known = self._orders.by_order_id(order_id)
+        if is_refusal and known is not None and known.end is None:
+            self._spawn(self._look_whether_it_works(known))
         if reports and self.link.asked(("order", order_id)):
             self._finish(("order", order_id))
         else:
@@ -268,9 +269,9 @@ class Session:
             self._put(report)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def on_end(self) -> None:
         """The connection has ended: so do its listeners' streams."""

@@ -221,7 +221,8 @@ class InteractiveBrokersBroker:
 
     async def lists_from(self) -> datetime | None:
         """Midnight: TWS and IB Gateway list what has happened since, in a time zone that they do not name."""
-        return wire.last_midnight(await self.market_time())
+        session, _ = await self._connected()
+        return wire.last_midnight(session.now())
 
     async def orders(self, since: datetime | None = None) -> tuple[BrokerOrderState, ...]:
         """Every order that TWS lists, from `since` on; open ones that this process did not send always."""

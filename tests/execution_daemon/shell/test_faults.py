@@ -48,11 +48,14 @@ class Poor(SimulatedBroker):
         async for event in super().events():
             yield event
 
+    def _listed(self, since):
+        return max((at for at in (since, self.begins) if at), default=None)
+
     async def lists_from(self):
         return self.begins
 
     async def orders(self, since=None):
-        found = await super().orders(max((at for at in (since, self.begins) if at), default=None))
+        found = await super().orders(self._listed(since))
         return tuple(one for one in found if one.client_order_id != self.lost)
 
     async def open_orders(self):
@@ -60,7 +63,7 @@ class Poor(SimulatedBroker):
 
     async def fills(self, since=None):
         self.fills_asked += 1
-        return await super().fills(max((at for at in (since, self.begins) if at), default=None))
+        return await super().fills(self._listed(since))
 
     async def find(self, client_order_id):
         if client_order_id == self.lost:

@@ -25,7 +25,10 @@ def this_host() -> Host:
 
 
 class MarketClock:
-    """`read()` asks the source; `now()` is the last answer, so that what follows from one look has one time."""
+    """`read()` asks the source; `now()` is the latest answer, so that what follows from one look has one time.
+
+    The market's time does not go back: an answer that was overtaken by a later one is not believed any more.
+    """
 
     def __init__(self, broker: Broker, source: str, host: Host) -> None:
         self._broker = broker
@@ -35,11 +38,15 @@ class MarketClock:
 
     async def read(self) -> datetime:
         """Market time, UTC. Raises BrokerUnclear where the broker's clock does not answer."""
-        self._last = self._host.now() if self._is_system else await self._broker.market_time()
+        if self._is_system:
+            self._last = self._host.now()
+        else:
+            told = await self._broker.market_time()
+            self._last = max(told, self._last or told)
         return self._last
 
     def now(self) -> datetime:
-        """The last time read; on the machine's clock, now."""
+        """The latest time read; on the machine's clock, now."""
         if self._is_system:
             return self._host.now()
         if self._last is None:
@@ -53,5 +60,5 @@ class MarketClock:
 
     @property
     def last(self) -> datetime | None:
-        """The last time read, or None before the first."""
+        """The latest time read, or None before the first."""
         return self._last

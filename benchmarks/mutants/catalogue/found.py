@@ -129,4 +129,22 @@ MUTANTS = (
             "tests/execution_daemon/core/test_contingencies.py::test_an_order_that_waits_for_one_that_was_denied_ends",
         ),
     ),
+    Mutant(
+        "overtaken_time_believed",
+        f"{SHELL}/clock.py",
+        "            self._last = max(told, self._last or told)\n",
+        "            self._last = told\n",
+        "an answer about the time that came late takes the time back, and an order leaves after its target's end",
+        tests=(
+            "tests/execution_daemon/shell/test_clock.py::test_an_answer_that_was_overtaken_does_not_take_the_time_back",
+        ),
+    ),
+    Mutant(
+        "slice_amended",
+        f"{SHELL}/commands.py",
+        "        if parent := order.ticket.parent_id:\n",
+        "        if parent := '':\n",
+        "the replacement of a slice is asked for beside it, more than its parent has room for",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_a_slice_is_not_amended",),
+    ),
 )

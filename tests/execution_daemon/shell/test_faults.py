@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import pytest
 
+from bifrost_core.errors import BrokerError
 from bifrost_core.trading.orders import BlockCode
 from bifrost_core.trading.terms import Side, Terms, TimeInForce
 from bifrost_core.trading.throttle import Throttle
@@ -473,6 +474,18 @@ async def test_freeing_a_symbol_leaves_what_is_worked_in_slices(floor):
         keeper.book = replace(keeper.book, blocked={"MSFT": Blocked(BlockCode.OVERFILL, "more than was asked for")})
         assert await daemon.unblock("MSFT", "ann")
         assert keeper.book.parents == before != {}
+
+
+async def test_a_slice_is_not_amended(floor):
+    """Its replacement would be asked for beside it, and the schedule send what the slice no longer does."""
+    floor.broker.now = floor.session.open_at + timedelta(minutes=1)
+    order = ManualOrder("AAPL", Side.BUY, Decimal(100), Terms(), None, schedule="twap")
+    async with floor.trading() as daemon:
+        await daemon.commands.submit(order, "ann", uuid.uuid4())
+        await daemon.wake()
+        await floor.until(lambda: len(floor.broker.accepted) == 1)
+        with pytest.raises(BrokerError, match="is a slice of"):
+            await daemon.commands.amend(floor.broker.accepted[0], Decimal(1), None, None, "ann", uuid.uuid4())
 
 
 async def test_a_partly_filled_exit_has_the_other_replaced_once(floor):

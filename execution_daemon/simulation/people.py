@@ -1,4 +1,4 @@
-"""What people have the daemon do: orders with what hangs on them, amendments, cancels, and closing everything."""
+"""What people have the daemon do: orders and what hangs on them, amendments, cancels, and closing everything."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from execution_daemon.shell.daemon import Daemon
 from execution_daemon.simulation.scenario import Command
 
 CENT = Decimal("0.01")
+ONE_OF = 0.3  # of the limit orders, those with another beside them that cancels them
 
 
 async def command(daemon: Daemon, what: Command, source: random.Random, prices: Mapping[str, Decimal]) -> None:
@@ -28,6 +29,8 @@ async def command(daemon: Daemon, what: Command, source: random.Random, prices: 
                 await daemon.commands.flatten("ann", "a scenario", number)
             case Command.CANCEL | Command.AMEND:
                 await _change(daemon, what, source, number)
+            case Command.LIMIT if source.random() < ONE_OF:  # drawn last: all else is as before
+                await daemon.commands.submit_one_of(alternatives(symbol, qty, prices[symbol]), "ann", number)
             case _:
                 await daemon.commands.submit(asked(what, symbol, qty, prices[symbol]), "ann", number)
     except BrokerError:
@@ -48,8 +51,7 @@ async def _change(daemon: Daemon, what: Command, source: random.Random, number: 
 
 def asked(what: Command, symbol: str, qty: Decimal, price: Decimal) -> ManualOrder:
     """The order that a person asks for."""
-    market, below = Terms(), (price * Decimal("0.99")).quantize(CENT)
-    above = (price * Decimal("1.01")).quantize(CENT)
+    market, below, above = Terms(), _times(price, "0.99"), _times(price, "1.01")
     match what:
         case Command.BRACKET:
             return ManualOrder(symbol, Side.BUY, qty, market, price, take_profit=above, stop_loss=below)
@@ -61,3 +63,14 @@ def asked(what: Command, symbol: str, qty: Decimal, price: Decimal) -> ManualOrd
         case _:
             limit = Terms(OrdType.LIMIT, TimeInForce.DAY, limit_price=below)
             return ManualOrder(symbol, Side.BUY, qty, limit, price)
+
+
+def alternatives(symbol: str, qty: Decimal, price: Decimal) -> tuple[ManualOrder, ManualOrder]:
+    """Bought when it falls, or when it breaks out: only one of them."""
+    falls = Terms(OrdType.LIMIT, TimeInForce.DAY, limit_price=_times(price, "0.99"))
+    breaks_out = Terms(OrdType.STOP, TimeInForce.DAY, stop_price=_times(price, "1.01"))
+    return ManualOrder(symbol, Side.BUY, qty, falls, price), ManualOrder(symbol, Side.BUY, qty, breaks_out, price)
+
+
+def _times(price: Decimal, factor: str) -> Decimal:
+    return (price * Decimal(factor)).quantize(CENT)

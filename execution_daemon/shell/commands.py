@@ -233,7 +233,7 @@ class Commands:
         if order.is_cancel_wanted:
             raise BrokerError(f"order {key} is being canceled", "Wait for its end, or amend what replaces it then")
         if parent := order.ticket.parent_id:
-            raise BrokerError(f"order {key} is a slice of {parent}, whose schedule sizes it", "Cancel it, or all of them")
+            raise BrokerError(f"order {key} is a slice, sized by the schedule of {parent}", "Cancel it, or all of them")
         if waiting := list(self._keeper.book.waiting_for(key)):
             names = ", ".join(one.ticket.client_order_id for one in waiting)
             raise BrokerError(f"orders wait for {key}: {names}", "Cancel it, which ends them, and order anew")

@@ -10,6 +10,7 @@ from typing import Any
 
 from bifrost_core.settings import ROOT
 from execution_daemon.simulation import campaign
+from execution_daemon.simulation.world import Outcome
 
 
 class RegimeFailed(Exception):
@@ -18,7 +19,7 @@ class RegimeFailed(Exception):
 
 def simulate(seeds: int) -> dict[str, Any]:
     """The seeds from 0 on, as `bifrost simulate` runs them: {seeds, violations, failing}."""
-    summary = campaign.run(range(seeds), os.cpu_count() or 1)
+    summary = campaign.run(range(seeds), os.cpu_count() or 1, _tell)
     for line in summary.lines():
         print(line, file=sys.stderr)
     return {
@@ -26,6 +27,12 @@ def simulate(seeds: int) -> dict[str, Any]:
         "violations": len(summary.failed),
         "failing": [outcome.seed for outcome in summary.failed],
     }
+
+
+def _tell(outcome: Outcome) -> None:
+    """A hundred thousand seeds take an hour: what one of them found is not kept until the end."""
+    if outcome.violation is not None:
+        print(campaign.line_of(outcome), file=sys.stderr, flush=True)
 
 
 def mutants() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -201,6 +202,9 @@ class AlpacaBroker:
     async def lists_from(self) -> datetime | None:
         """None: Alpaca lists an account's whole history."""
         return None
+
+    def recall(self, commissions: Mapping[str, Decimal]) -> None:
+        """Nothing: Alpaca's activities are the same whenever they are read."""
 
     async def adjustments(self, since: datetime | None = None) -> tuple[Adjustment, ...]:
         """GET every activity that is no trade from `since` on, paged; from a day earlier, for some have only a date."""

@@ -1,7 +1,8 @@
 """Executions with their commissions, which TWS sends apart.
 
 A fill is told once, complete. If its commission has not come after `patience_seconds`, the fill matters more: it is
-told with a commission of zero and says so, and the commission follows as a correction of its own when it comes.
+told with a commission of zero and says so, and the commission follows as a correction of its own when it comes, unless
+the fill was corrected or busted in the meantime. Told again, by whichever process, it is told in the same steps.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from bifrost_core.trading.orders import ZERO
 from execution_daemon.brokers.ib_wire import number
 from execution_daemon.brokers.port import ExecKind, ExecutionReport
 
 KEPT = 10_000
+COMMISSION = "/commission"
 WITHOUT = "TWS has not said the commission yet"
 
 
@@ -25,7 +28,13 @@ class Fills:
     def __init__(self, patience_seconds: float) -> None:
         self.patience_seconds = patience_seconds
         self._incomplete: OrderedDict[str, ExecutionReport] = OrderedDict()
+        self._recalled: frozenset[str] = frozenset()
         self._arrived = asyncio.Event()
+
+    def recall(self, told: Mapping[str, Decimal]) -> None:
+        """Commissions by execution, as they stand in the book: what a process before this one had told."""
+        late = (exec_id.removesuffix(COMMISSION) for exec_id in told if exec_id.endswith(COMMISSION))
+        self._recalled = frozenset((*late, *(exec_id for exec_id, commission in told.items() if commission == 0)))
 
     def arrived(self) -> None:
         """A commission has come: whoever waits looks again."""
@@ -44,32 +53,35 @@ class Fills:
 
     def complete(self, report: ExecutionReport, known: Mapping[str, Decimal]) -> ExecutionReport:
         """The execution with its commission; marked, and without, where that was not known when it was told."""
+        chained = self._chained(report, known)
         if report.kind is ExecKind.TRADE_CANCEL:
-            return self._chained(report)
-        if report.exec_id in self._incomplete or report.exec_id not in known:
+            return chained
+        was_told_without = report.exec_id in self._incomplete or report.exec_id in self._recalled
+        if was_told_without or report.exec_id not in known:
             self._incomplete[report.exec_id] = report
             if len(self._incomplete) > KEPT:
                 self._incomplete.popitem(last=False)
-            return replace(self._chained(report), text=WITHOUT)
-        return replace(self._chained(report), commission=number(known[report.exec_id]))
+            return replace(chained, text=WITHOUT)
+        return replace(chained, commission=number(known[report.exec_id]))
 
-    def _chained(self, report: ExecutionReport) -> ExecutionReport:
+    def _chained(self, report: ExecutionReport, known: Mapping[str, Decimal]) -> ExecutionReport:
         """A correction is about what stands: the correction that brought the commission, if there was one."""
-        if report.exec_ref_id in self._incomplete:
+        if self.late(report.exec_ref_id, known) is not None:
             return replace(report, exec_ref_id=_commission_id(report.exec_ref_id))
+        self._incomplete.pop(report.exec_ref_id, None)  # its commission would correct what does not stand any more
         return report
 
     def late(self, exec_id: str, known: Mapping[str, Decimal]) -> ExecutionReport | None:
         """The correction that brings the commission of a fill that was told without; None if there is none to bring."""
-        told = self._incomplete.get(exec_id)
-        if told is None or exec_id not in known:
+        told, commission = self._incomplete.get(exec_id), number(known.get(exec_id, ZERO))
+        if told is None or not commission:
             return None
         return replace(
             told,
             kind=ExecKind.TRADE_CORRECT,
             exec_id=_commission_id(exec_id),
             exec_ref_id=exec_id,
-            commission=number(known[exec_id]),
+            commission=commission,
         )
 
     def with_commissions(
@@ -85,4 +97,4 @@ class Fills:
 
 
 def _commission_id(exec_id: str) -> str:
-    return f"{exec_id}/commission"
+    return f"{exec_id}{COMMISSION}"

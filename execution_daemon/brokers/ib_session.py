@@ -11,7 +11,7 @@ from typing import Any
 
 from execution_daemon.brokers import ib_codes as codes
 from execution_daemon.brokers import ib_wire as wire
-from execution_daemon.brokers.ib_fills import Fills
+from execution_daemon.brokers.ib_fills import COMMISSION, Fills
 from execution_daemon.brokers.ib_ledger import Ledger, Lists
 from execution_daemon.brokers.ib_link import Link, TwsError
 from execution_daemon.brokers.ib_orders import FOREIGN_ID, Known, KnownOrders
@@ -20,6 +20,7 @@ from execution_daemon.brokers.port import BrokerStatus, BrokerUnclear, ExecKind,
 
 INBOX_REPORTS = 100_000
 CORRECTIONS = {ExecKind.TRADE_CORRECT, ExecKind.TRADE_CANCEL}
+EXECUTIONS = {ExecKind.TRADE, *CORRECTIONS}
 Inbox = asyncio.Queue[ExecutionReport | None]
 log = logging.getLogger("bifrost.brokers.ib")
 
@@ -184,18 +185,21 @@ class Session:
             self.link.drop(f"{INBOX_REPORTS} reports wait to be told")
 
     async def _tell(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, known = asyncio.get_running_loop(), self.link.commissions
         while True:
             report, deadline = await self._outbox.get()
-            if report.kind in {ExecKind.TRADE, ExecKind.TRADE_CORRECT} and "/" not in report.exec_id:
-                await self._fills.wait([report.exec_id], self.link.commissions, deadline - loop.time())
-                report = self._fills.complete(report, self.link.commissions)
-            elif report.kind is ExecKind.TRADE_CANCEL:
-                report = self._fills.complete(report, self.link.commissions)
+            if report.kind in EXECUTIONS and not report.exec_id.endswith(COMMISSION):
+                if report.kind is not ExecKind.TRADE_CANCEL:
+                    await self._fills.wait([report.exec_id], known, deadline - loop.time())
+                if before := self._fills.late(report.exec_ref_id, known):
+                    self._publish(before)  # what is corrected is told before its correction
+                report = self._fills.complete(report, known)
             self._publish(report)
 
     def _publish(self, report: ExecutionReport) -> None:
         if report.kind in CORRECTIONS:
+            if report.exec_id in self._corrections:
+                return
             self._corrections[report.exec_id] = report
         for inbox in tuple(self._inboxes):
             try:

@@ -233,6 +233,10 @@ class InteractiveBrokersBroker:
         ledger = await session.ledger()
         return wire.reading("orders", ledger.states)
 
+    def recall(self, commissions: Mapping[str, Decimal]) -> None:
+        """Of the fills whose commission came late, before this process was started, that it did."""
+        self._fills.recall(commissions)
+
     async def fills(self, since: datetime | None = None) -> tuple[ExecutionReport, ...]:
         """The executions that reqExecutions returns, from `since` on."""
         session, _ = await self._connected()

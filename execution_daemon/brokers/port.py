@@ -286,6 +286,10 @@ class Broker(Protocol):
         """Every order submitted at or after `since` (all if None), oldest first."""
         ...
 
+    def recall(self, commissions: Mapping[str, Decimal]) -> None:
+        """What stands in the book by execution id, said once at the start: fills are told as they were told then."""
+        ...
+
     async def fills(self, since: datetime | None = None) -> tuple[ExecutionReport, ...]:
         """Every execution at or after `since` (all if None), oldest first, each of kind TRADE.
 

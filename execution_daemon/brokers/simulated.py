@@ -199,6 +199,9 @@ class SimulatedBroker(SimulatedExchange):
         """None: the ledger forgets nothing."""
         return None
 
+    def recall(self, commissions: Mapping[str, Decimal]) -> None:
+        """Every fill is told the same way whenever it is."""
+
     async def adjustments(self, since: datetime | None = None) -> tuple[Adjustment, ...]:
         """All entries that are no trades, from `since` on."""
         return await self._ask(lambda ledger: tuple(a for a in ledger.adjustments if since is None or a.at >= since))

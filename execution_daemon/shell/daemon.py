@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ log = logging.getLogger("bifrost.daemon")
 T = TypeVar("T")
 RETRY_SECONDS = 0.2
 BEAT_SECONDS = 2.0
+RECALLED = timedelta(days=2)  # a broker that tells of a fill in steps does so within its day
 
 
 class Daemon:
@@ -103,6 +104,8 @@ class Daemon:
             parts = _Parts(self.broker, store, self.clock, self.metrics, self.inbox, self.settings, self._reached)
             await parts.keeper.load()
             self._parts = parts
+            told = await store.fills_since(now - RECALLED)
+            self.broker.recall({exec_id: fill.commission for exec_id, fill in told.items()})
             await parts.keeper.apply(Restarted(now))
             for job in (
                 self.inbox.run,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeVar
 
 from bifrost_core.errors import BrokerError
@@ -118,6 +119,10 @@ class Wire:
     async def lists_from(self) -> datetime | None:
         """Known without asking."""
         return await self._broker.lists_from()
+
+    def recall(self, commissions: Mapping[str, Decimal]) -> None:
+        """Nothing is asked."""
+        self._broker.recall(commissions)
 
     async def orders(self, since: datetime | None = None) -> tuple[BrokerOrderState, ...]:
         """Ask for them."""

@@ -147,4 +147,12 @@ MUTANTS = (
         "the replacement of a slice is asked for beside it, more than its parent has room for",
         tests=("tests/execution_daemon/shell/test_faults.py::test_a_slice_is_not_amended",),
     ),
+    Mutant(
+        "told_otherwise_after_a_restart",
+        f"{SHELL}/daemon.py",
+        "            self.broker.recall({exec_id: fill.commission for exec_id, fill in told.items()})\n",
+        "            self.broker.recall({})\n",
+        "a commission that came late at Interactive Brokers is a break once the daemon was started again",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_the_broker_is_told_what_stands_in_the_book",),
+    ),
 )

@@ -579,3 +579,42 @@ async def test_the_session_is_left_behind_with_the_adapter(make):
     await asyncio.sleep(0.05)
     ours = [t for t in asyncio.all_tasks() - before if "ib_" in repr(t) or "interactive" in repr(t)]
     assert ours == []
+
+
+@pytest.mark.parametrize("is_booked", [False, True])
+async def test_a_late_commission_is_a_correction_after_a_restart_too(server, make, is_booked):
+    """The fill would differ from the one in the book, or its correction be absent: a halt, for a dollar."""
+    venue = make(commission_seconds=0.1)
+    server.faults.holds_commissions = True
+    await venue.broker.submit(venue.order("a"))
+    await venue.open_market()
+    (fill,) = await venue.broker.fills()
+    server.release_commissions()
+    booked = (await venue.broker.fills())[-1] if is_booked else fill
+    await venue.broker.close()
+    started_again = make().broker
+    started_again.recall({booked.exec_id: booked.commission})
+    told, correction = await started_again.fills()
+    assert (told, correction.exec_ref_id) == (fill, fill.exec_id)
+    assert correction.commission == venue.commission(Decimal(100), fill.last_px)
+    assert booked in (told, correction)
+
+
+async def test_a_fill_that_is_corrected_before_its_commission_comes_is_corrected_once(server, make):
+    """Both the correction and the commission would replace the fill: its shares would count twice."""
+    venue = make(commission_seconds=0.1)
+    ear = Ear(venue.broker)
+    await ear.until_connected(1)
+    server.faults.holds_commissions = True
+    await venue.broker.submit(venue.order("a"))
+    await venue.open_market()
+    await ear.until_kind(ExecKind.NEW, ExecKind.TRADE)
+    (fill,) = ear.trades
+    await venue.correct(fill.exec_id, fill.last_px - 1)
+    await ear.until_kind(ExecKind.NEW, ExecKind.TRADE, ExecKind.TRADE_CORRECT)
+    assert ear.reports[-1].exec_ref_id == fill.exec_id
+    server.release_commissions()
+    await ear.until_kind(ExecKind.NEW, ExecKind.TRADE, ExecKind.TRADE_CORRECT, ExecKind.TRADE_CORRECT)
+    assert ear.reports[-1].exec_ref_id == ear.reports[-2].exec_id
+    assert [one.exec_ref_id for one in await venue.broker.fills()] == ["", fill.exec_id, ear.reports[-2].exec_id]
+    await ear.stop()

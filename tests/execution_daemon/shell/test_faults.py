@@ -40,6 +40,10 @@ class Poor(SimulatedBroker):
     lost = ""
     flaps = 0
     fills_asked = 0
+    recalled: dict[str, Decimal] | None = None
+
+    def recall(self, commissions):
+        self.recalled = dict(commissions)
 
     async def events(self):
         while self.flaps:
@@ -170,6 +174,17 @@ async def test_a_refusal_is_proof(floor):
         )
         assert daemon.parts.keeper.book.blocked == {}
         assert floor.read("select reserved from trading.cash") == [(Decimal(0),)]
+
+
+async def test_the_broker_is_told_what_stands_in_the_book(floor):
+    """One that tells of a fill in steps would tell of it otherwise after a restart, and differ from the book."""
+    async with floor.trading():
+        assert floor.broker.recalled == {}
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        await floor.to_the_close()
+        await floor.until(lambda: floor.read("select count(*) from trading.fills") == [(1,)])
+    async with floor.trading():
+        assert floor.broker.recalled == dict(floor.read("select exec_id, commission from trading.fills"))
 
 
 async def test_a_disconnected_stream_loses_nothing(floor):

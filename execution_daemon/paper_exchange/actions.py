@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -10,7 +9,7 @@ from fractions import Fraction
 from bifrost_core.trading.costs import to_cent
 from execution_daemon.paper_exchange import account
 from execution_daemon.paper_exchange.books import Books
-from execution_daemon.paper_exchange.market import Market
+from execution_daemon.paper_exchange.market import Market, in_new_shares
 from execution_daemon.paper_exchange.records import Activity
 
 ENTRIES = ("CSD", "CSW", "FEE", "INT")  # cash deposit, cash withdrawal, fee, interest
@@ -23,13 +22,11 @@ def run(books: Books, market: Market, session: date, at: datetime) -> None:
     """
     for symbol, amount in market.dividends(session).items():
         _pay(books, symbol, amount, session, at)
-    factors = market.splits(session)
-    for symbol, factor in factors.items():
+    for symbol, factor in market.splits(session).items():
         for order in books.orders_of(symbol):
             if order.submitted_at < at:
                 books.end(order, "canceled", at, "corporate action: the order was made in old shares")
         _split(books, market, symbol, factor, at)
-    books.ledger.put("splits", json.dumps({s: [f.numerator, f.denominator] for s, f in factors.items()}))
 
 
 def _pay(books: Books, symbol: str, amount: Decimal | None, session: date, at: datetime) -> None:
@@ -51,8 +48,9 @@ def _split(books: Books, market: Market, symbol: str, factor: Fraction, at: date
     before = books.position(symbol)
     if before.qty == 0:
         return
-    last = market.last_trade(symbol, at)
-    price = last.price * factor.numerator / factor.denominator if last else before.avg_cost
+    price = market.price(symbol, at)
+    if price is None:
+        price = in_new_shares(before.avg_cost, factor)
     position, lieu = account.after_split(before, factor, price)
     books.put_position(position)
     ratio = 1 / factor

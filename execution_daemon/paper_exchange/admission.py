@@ -85,10 +85,10 @@ def _with_offset(market: Market, order: NewOrder, now: datetime) -> NewOrder:
 
 
 def _last(market: Market, symbol: str, now: datetime) -> Decimal:
-    trade = market.last_trade(symbol, now)
-    if trade is None:
+    price = market.price(symbol, now)
+    if price is None:
         raise Refused(422, 42210000, f"{symbol} has no price yet: a trailing stop has nothing to follow")
-    return trade.price
+    return price
 
 
 def _check_time(order: NewOrder, session: Session | None, now: datetime) -> None:
@@ -127,13 +127,12 @@ def _check_short(market: Market, books: Books, order: NewOrder, rules: AssetRule
 
 
 def _is_above_bid(market: Market, order: NewOrder, now: datetime) -> bool:
-    quote, trade, limit = market.quote(order.symbol, now), market.last_trade(order.symbol, now), order.terms.limit_price
-    bid = quote.bid if quote is not None else trade.price if trade is not None else None
+    quote, limit = market.standing_quote(order.symbol, now), order.terms.limit_price
+    bid = quote.bid if quote is not None else market.price(order.symbol, now)
     return limit is not None and bid is not None and limit > bid
 
 
 def _would_take(market: Market, order: NewOrder, now: datetime) -> bool:
-    quote, trade = market.quote(order.symbol, now), market.last_trade(order.symbol, now)
-    if quote is not None:
-        return accepts(order.side, order.terms.limit_price, quote_matching.opposite(order.side, quote))
-    return trade is not None and accepts(order.side, order.terms.limit_price, trade.price)
+    quote = market.standing_quote(order.symbol, now)
+    shown = market.price(order.symbol, now) if quote is None else quote_matching.opposite(order.side, quote)
+    return shown is not None and accepts(order.side, order.terms.limit_price, shown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,18 +28,22 @@ class _Working:
 
 
 class Capacity:
-    """Marks, equity and buying power. Marks are read again at another market time (a minute, on the wall clock)."""
+    """Marks, equity and buying power. Marks are read again when the books have moved on, and once a minute.
+
+    `booked` is the time up to which everything is done on the books. On the wall clock it lies before `now`, and a
+    split that waits for the session's bars has changed no shares yet.
+    """
 
     def __init__(
-        self, books: Books, market: Market, margin: Margin, now: Callable[[], datetime], is_live: bool
+        self, books: Books, market: Market, margin: Margin, now: Callable[[], datetime], booked: Callable[[], datetime]
     ) -> None:
         self._books = books
         self._market = market
         self._margin = margin
         self._now = now
-        self._is_live = is_live
+        self._booked = booked
         self._marks: dict[str, Decimal | None] = {}
-        self._marked_at: datetime | None = None
+        self._marked: tuple[datetime, datetime] | None = None
         self._working: dict[str, tuple[int, _Working]] = {}
 
     def forget(self) -> None:
@@ -49,20 +52,17 @@ class Capacity:
         self._working.clear()
 
     def mark(self, symbol: str) -> Decimal | None:
-        """The last trade in today's shares."""
-        now = self._now()
-        if self._marked_at is None or self._is_old(now, self._marked_at):
+        """The last trade in the shares that the books are in."""
+        now, booked = self._now(), self._booked()
+        if self._marked is None or self._is_old(now, booked, *self._marked):
             self.forget()
-            self._marked_at = now
+            self._marked = now, booked
         if symbol not in self._marks:
-            trade = self._market.last_trade(symbol, now)
-            splits = json.loads(self._books.ledger.get("splits") or "{}")
-            numerator, denominator = splits.get(symbol, (1, 1))
-            self._marks[symbol] = None if trade is None else trade.price * numerator / denominator
+            self._marks[symbol] = self._market.price(symbol, now, booked)
         return self._marks[symbol]
 
-    def _is_old(self, now: datetime, then: datetime) -> bool:
-        return (now - then).total_seconds() > MARKS_AGE_SECONDS if self._is_live else now != then
+    def _is_old(self, now: datetime, booked: datetime, then: datetime, was_booked: datetime) -> bool:
+        return booked != was_booked or (now - then).total_seconds() > MARKS_AGE_SECONDS
 
     def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
         """The marks of those that have one."""

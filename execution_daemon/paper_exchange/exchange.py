@@ -46,7 +46,7 @@ class Exchange:
         self.market = market
         self.faults = faults or Faults()
         self.books = Books(ledger, publish)
-        self.capacity = Capacity(self.books, market, rules.margin, self.now, wall is not None)
+        self.capacity = Capacity(self.books, market, rules.margin, self.now, self._processed_until)
         self._rules = rules
         self._wall = wall
         if ledger.get("ledger_id") is None:
@@ -267,7 +267,7 @@ class Exchange:
         return self.books.cash
 
     def marks(self, symbols: Iterable[str]) -> Mapping[str, Decimal]:
-        """Each symbol's last trade in today's shares, where it has one."""
+        """Each symbol's last trade in the shares that the books are in, where it has one."""
         return self.capacity.marks(symbols)
 
 

@@ -1,18 +1,21 @@
 """What the market did: sessions, bars, minutes and corporate actions, read from the warehouse as bifrost_reader.
 
 The exchange is told a session's whole bar and must not let it out early: `last_trade` is the only way prices leave
-this module for clients, and it gives nothing made after the time it is asked about.
+this module for clients, and it gives nothing made after the time it is asked about. Clients are told what was printed,
+in the shares of its day, as at Alpaca; what the exchange itself decides with an earlier price is in the shares of the
+time it decides at: `price`, `standing_quote`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ LARGEST_SPLIT_TERM = 1000
 CIRCUIT_BREAKER = Decimal("0.90")  # Rule 201 of Regulation SHO: a fall by 10 % since the last close
 KNOWN_TO = 6  # decimals of a dividend that was announced; more say that it was read off rounded prices
 TICK_DIGITS = 6
+BEFORE_OPEN = timedelta(hours=5, minutes=30)  # corporate actions: 04:00 in New York
+UNSPLIT = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class Market:
         self._instruments: dict[str, Instrument] = {}
         self._bars: dict[date, Mapping[str, Bar]] = {}
         self._minutes: dict[date, Mapping[str, tuple[Minute, ...]]] = {}
+        self._splits: dict[date, Mapping[str, Fraction]] = {}
         self._quotes: dict[str, tuple[Quote, ...]] = {}
 
     def load(self) -> None:
@@ -156,8 +162,19 @@ class Market:
 
     def splits(self, session: date) -> Mapping[str, Fraction]:
         """Splits whose first session is `session`: the factor for earlier prices, 1/2 for two-for-one."""
-        rows = self._actions(session, "split")
-        return {symbol: Fraction(factor).limit_denominator(LARGEST_SPLIT_TERM) for symbol, factor, _ in rows}
+        if session not in self._splits:
+            rows = self._actions(session, "split")
+            found = {symbol: Fraction(factor).limit_denominator(LARGEST_SPLIT_TERM) for symbol, factor, _ in rows}
+            if not self.bars(session):
+                return found  # the news of a live session's splits may come as late as its bars
+            self._splits[session] = found
+        return self._splits[session]
+
+    def factor(self, symbol: str, since: datetime, until: datetime) -> Fraction:
+        """What a price of `since` is multiplied by to be in the shares of `until`: splits count from their dawn on."""
+        sessions = self._covering(until)
+        first, end = (bisect_right(sessions, at, key=dawn) for at in (since, until))
+        return prod((self.splits(s.session).get(symbol, UNSPLIT) for s in sessions[first:end]), start=UNSPLIT)
 
     def dividends(self, session: date) -> Mapping[str, Decimal | None]:
         """Cash a share of those who held at the last close before `session`; None where only a factor is known."""
@@ -184,10 +201,18 @@ class Market:
         return recorded[first : bisect_right(recorded, session.close_at, key=lambda quote: quote.at)]
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
-        """The recorded best bid and offer at `at`."""
+        """The recorded best bid and offer at `at`, as they were shown."""
         recorded = self._quotes.get(symbol, ())
         i = bisect_right(recorded, at, key=lambda quote: quote.at)
         return recorded[i - 1] if i else None
+
+    def standing_quote(self, symbol: str, at: datetime) -> Quote | None:
+        """The same with its bid and ask in the shares of `at`: it may be of a session before a split."""
+        quote = self.quote(symbol, at)
+        if quote is None:
+            return None
+        factor = self.factor(symbol, quote.at, at)
+        return replace(quote, bid=in_new_shares(quote.bid, factor), ask=in_new_shares(quote.ask, factor))
 
     # -- prices -------------------------------------------------------------------------------------------------------
 
@@ -199,6 +224,11 @@ class Market:
             if trade := self._last_of(symbol, session, at):
                 return trade
         return None
+
+    def price(self, symbol: str, at: datetime, shares_at: datetime | None = None) -> Decimal | None:
+        """The price of the last trade at `at` in the shares of `shares_at`, which is `at` where it is not given."""
+        trade = self.last_trade(symbol, at)
+        return None if trade is None else in_new_shares(trade.price, self.factor(symbol, trade.at, shares_at or at))
 
     def _last_of(self, symbol: str, session: Session, at: datetime) -> Trade | None:
         if quotes := [quote for quote in self.quotes(symbol, session) if quote.at <= at]:
@@ -238,12 +268,16 @@ class Market:
         recent = sessions[max(i - LOOK_BACK_SESSIONS, 0) : i]
         closes = [self.bars(session.session).get(symbol) for session in recent]
         falls = [
-            self._low_of(symbol, session, at) <= before.close * CIRCUIT_BREAKER
+            self._low_of(symbol, session, at) <= self._close_in(session, symbol, before) * CIRCUIT_BREAKER
             for before, bar, session in zip(closes, closes[1:], recent[1:], strict=False)
             if before is not None and bar is not None
         ]
         is_open = bool(recent) and at < recent[-1].close_at
         return any(falls[-2:] if is_open else falls[-1:])
+
+    def _close_in(self, session: Session, symbol: str, before: Bar) -> Decimal:
+        """The close of the bar before `session` in the session's shares: a split is no fall."""
+        return in_new_shares(before.close, self.splits(session.session).get(symbol, UNSPLIT))
 
     def _low_of(self, symbol: str, session: Session, at: datetime) -> Decimal:
         """The lowest price of a session that was printed by `at`."""
@@ -277,6 +311,16 @@ class Market:
         and loaded afterwards, like a live one.
         """
         return sample_bars().get(session, {}) if self._is_sample else {}
+
+
+def dawn(session: Session) -> datetime:
+    """When the session's corporate actions take effect, before anybody can send an order in the new shares."""
+    return session.open_at - BEFORE_OPEN
+
+
+def in_new_shares(price: Decimal, factor: Fraction) -> Decimal:
+    """The price of an old share in new ones: exact where nothing was split."""
+    return price if factor == UNSPLIT else price * factor.numerator / factor.denominator
 
 
 def _bar(open_: float, high: float, low: float, close: float, volume: float) -> Bar:

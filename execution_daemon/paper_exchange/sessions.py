@@ -18,7 +18,7 @@ from execution_daemon.paper_exchange.account import Margin
 from execution_daemon.paper_exchange.books import Books
 from execution_daemon.paper_exchange.faults import Faults
 from execution_daemon.paper_exchange.fill_models import TOUCH, FillModel
-from execution_daemon.paper_exchange.market import Market
+from execution_daemon.paper_exchange.market import Market, dawn
 from execution_daemon.paper_exchange.matching import Liquidity, VolumeCap
 from execution_daemon.paper_exchange.quote_matching import Shown
 from execution_daemon.paper_exchange.records import StoredExecution, StoredOrder
@@ -44,13 +44,10 @@ class HouseRules:
 class Moment(StrEnum):
     """The points of a session at which something happens."""
 
-    DAWN = "dawn"  # corporate actions; 04:00 in New York, before anybody can send an order in the new shares
+    DAWN = "dawn"  # corporate actions
     OPEN = "open"
     TRADING = "trading"  # up to a time between open and close, where minutes or a recorded book tell what it was like
     CLOSE = "close"
-
-
-BEFORE_OPEN = timedelta(hours=5, minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class Due:
 def moments(session: Session) -> tuple[Due, Due, Due]:
     """The session's fixed points, in order."""
     return (
-        Due(session.open_at - BEFORE_OPEN, Moment.DAWN, session),
+        Due(dawn(session), Moment.DAWN, session),
         Due(session.open_at, Moment.OPEN, session),
         Due(session.close_at, Moment.CLOSE, session),
     )
@@ -98,7 +95,6 @@ class Sessions:
     # -- points -------------------------------------------------------------------------------------------------------
 
     def _open(self, due: Due) -> None:
-        self._books.ledger.put("splits", "{}")
         for symbol, orders in self._present(due):
             if self._books.asset(symbol).is_halted:
                 continue
@@ -204,7 +200,7 @@ class Sessions:
             self._meet_last(order, session, now)
 
     def _meet_last(self, order: StoredOrder, session: Session, now: datetime) -> None:
-        """What the last print gives: an auction's share of the day's volume, less what was taken of it."""
+        """What today's last print gives: an auction's share of the day's volume, less what was taken of it."""
         trade = self._market.last_trade(order.symbol, now)
         day = self._market.bars(session.session).get(order.symbol) or self._first_bar(order.symbol, session)
         working = replace(_working(order, now), is_late=False)

@@ -32,6 +32,8 @@ PROPOSALS = """
     where p.applied_at is null and p.expires_at > now()
     order by p.proposal_id
 """
+ACCOUNTS = "select account from trading.accounts order by account"
+ALL_ACCOUNTS = "*"
 
 
 class ChangeRefused(BifrostError):
@@ -123,6 +125,16 @@ def in_force(settings: Settings) -> Governance:
         found = cursor.execute(GOVERNANCE).fetchone()
     assert found is not None  # its first row comes with the migration
     return found
+
+
+def ensure_account(settings: Settings, account: str) -> None:
+    """Raise ChangeRefused where a limit of `account` would bind nobody: it is neither ours nor the warehouse's."""
+    if account in (ALL_ACCOUNTS, settings.account):
+        return
+    with connect(settings, Role.API) as connection:
+        known = {settings.account, *(name for (name,) in connection.execute(ACCOUNTS))}
+    if account not in known:
+        raise ChangeRefused(f"there is no account {account}", f"Known: {', '.join(sorted(known))}; '*' is all of them")
 
 
 def set_limit(settings: Settings, account: str, code: str, value: Decimal, actor: str) -> dict[str, Any]:

@@ -32,9 +32,9 @@ def _state(address: str, _token: str) -> dict[str, Any]:
     return _checked(answer)
 
 
-def halt(settings: Settings, scope: str, key: str, reason: str) -> None:
-    """Engage a switch. Raises DaemonError where the daemon did not do it."""
-    _command(settings, "/halt", {"scope": scope, "key": key, "reason": reason})
+def halt(settings: Settings, scope: str, key: str, reason: str) -> dict[str, Any]:
+    """Engage a switch; the answer says whether its key is known. Raises DaemonError where the daemon did not do it."""
+    return _command(settings, "/halt", {"scope": scope, "key": key, "reason": reason})
 
 
 def resume(settings: Settings, scope: str, key: str, reason: str) -> dict[str, Any]:

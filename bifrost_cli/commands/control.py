@@ -36,15 +36,19 @@ def register(app: typer.Typer) -> None:
 
 def halt(scope: Scope = SCOPE, key: str = KEY, reason: str = REASON) -> None:
     """Stop new orders, from the next one on."""
-    _command("/halt", scope=scope.value, key=key, reason=reason)
+    key = _spelt(scope, key)
+    answer = _command("/halt", scope=scope.value, key=key, reason=reason)
     print(f"halted: {scope.value} {key}")
+    if answer.get("is_known") is False:
+        print(f"WARNING: engaged, but nothing is known by the name {key}: check the spelling")
 
 
 def resume(scope: Scope = SCOPE, key: str = KEY, reason: str = REASON) -> None:
     """Propose that a switch is released; prints what it takes."""
     from bifrost_cli import governance
 
-    print(governance.told(governance.release(load_settings(), scope.value, key, reason, getpass.getuser())))
+    answer = governance.release(load_settings(), scope.value, _spelt(scope, key), reason, getpass.getuser())
+    print(governance.told(answer))
 
 
 def cancel_all(symbol: str = typer.Option("", help="One symbol alone."), reason: str = REASON) -> None:
@@ -78,6 +82,11 @@ def orders(
         print(f"{one['client_order_id']}  {one['ord_status']:<16}  {terms}, {one['cum_qty']} filled")
     if not page["items"]:
         print("no order")
+
+
+def _spelt(scope: Scope, key: str) -> str:
+    """The key as orders have it: symbols are upper case."""
+    return key.upper() if scope is Scope.SYMBOL else key
 
 
 def _command(path: str, **body: Any) -> dict[str, Any]:

@@ -37,7 +37,9 @@ def set_limit(
     """Tighten a limit at once, or propose to loosen it and print what that needs."""
     from bifrost_cli import governance
 
-    answer = governance.set_limit(load_settings(), account, code.upper(), _number(value), _actor())
+    settings = load_settings()
+    governance.ensure_account(settings, account)
+    answer = governance.set_limit(settings, account, code.upper(), _number(value), _actor())
     print(governance.told(answer))
 
 

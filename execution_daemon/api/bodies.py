@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from bifrost_core.trading.terms import Side
-from execution_daemon.api.fields import ORDER_ID, Amount, Name, Number, Reason, Symbol
+from execution_daemon.api.fields import ORDER_ID, SYMBOL, Amount, Name, Number, Reason, Symbol
 from execution_daemon.api.views import AT, ID
 from execution_daemon.core.manual import Decision
 
@@ -32,6 +33,8 @@ class Halt(BaseModel):
     def _key_fits(self) -> Halt:
         if (self.scope == "global") is not (self.key == "*"):
             raise ValueError("key is '*' for the global switch, and names one thing for any other")
+        if self.scope == "symbol" and not re.fullmatch(SYMBOL, self.key):
+            raise ValueError("key is no symbol: symbols are upper case, as in AAPL")
         return self
 
 
@@ -97,12 +100,16 @@ class Amend(BaseModel):
 class Halted(BaseModel):
     """The switch as it stands."""
 
-    model_config = example(scope="symbol", key="AAPL", engaged=True, reason="news is out", actor="local")
+    model_config = example(scope="symbol", key="AAPL", engaged=True, reason="news is out", actor="local", is_known=True)
     scope: str
     key: str
     engaged: bool
     reason: str
     actor: str
+    is_known: bool | None = Field(
+        description="Whether the key names an instrument, account or strategy that is known; "
+        "null where that could not be looked up. The switch is engaged in any case."
+    )
 
 
 class Canceling(BaseModel):

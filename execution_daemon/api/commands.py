@@ -38,7 +38,8 @@ async def halt(here: Here, caller: Trader, once: Command, body: Halt) -> Respons
 
     async def work(_id: UUID) -> Halted:
         await here.daemon.halt(body.scope, body.key, body.reason, caller.name)
-        return Halted(scope=body.scope, key=body.key, engaged=True, reason=body.reason, actor=caller.name)
+        is_known = await here.is_known(body.scope, body.key)
+        return Halted(**body.model_dump(), engaged=True, actor=caller.name, is_known=is_known)
 
     return await once.run(caller, body, work)
 

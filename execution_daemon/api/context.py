@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import psycopg
 from starlette.requests import HTTPConnection
 
 from bifrost_core.settings import Settings
@@ -14,6 +16,8 @@ from execution_daemon.api.problems import Kind, ProblemError
 from execution_daemon.api.warehouse import Warehouse
 from execution_daemon.shell.commands import Commands
 from execution_daemon.shell.daemon import Daemon
+
+LOOKUP_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,16 @@ class Context:
         row = await self.warehouse.row("unknown_symbol", {"symbols": sorted(set(symbols))})
         if row is not None:
             raise ProblemError(Kind.NOT_FOUND, f"no instrument has the symbol {row['symbol']}")
+
+    async def is_known(self, scope: str, key: str) -> bool | None:
+        """Whether a switch of that scope and key can stop anything; None where the warehouse does not say it soon."""
+        params = {"scope": scope, "key": key, "account": self.settings.account}
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                row = await self.warehouse.row("is_known", params)
+        except (ProblemError, psycopg.Error, TimeoutError):
+            return None
+        return row is not None and bool(row["is_known"])
 
 
 def context_of(connection: HTTPConnection) -> Context:

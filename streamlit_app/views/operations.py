@@ -87,6 +87,8 @@ def _kill_switch(live: dict[str, Any] | None) -> None:
         layout.table(engaged, "", column_order=["scope", "key", "reason", "actor", "changed_at"])
     if notice := st.session_state.pop("switched", None):
         st.toast(notice, icon=":material/check:")
+    if doubt := st.session_state.pop("unknown", None):
+        st.warning(doubt, icon=":material/warning:")
     engage, release = st.tabs(["Engage", "Release"])
     with engage:
         _engage_form(live is None)
@@ -107,7 +109,12 @@ def _engage_form(is_down: bool) -> None:
         reason = st.text_input("Reason", max_chars=500, key="engage_reason")
         confirmed = st.checkbox("Stop new orders in this scope now", key="engage_confirmed")
         if st.form_submit_button("Engage", type="primary", disabled=is_down):
-            _halt(scope, "*" if scope == "global" else key.strip(), reason.strip(), confirmed)
+            _halt(scope, _spelt(scope, key.strip()), reason.strip(), confirmed)
+
+
+def _spelt(scope: str, key: str) -> str:
+    """The key as orders have it: symbols are upper case."""
+    return "*" if scope == "global" else key.upper() if scope == "symbol" else key
 
 
 def _release_form(engaged: pl.DataFrame, is_down: bool) -> None:
@@ -143,7 +150,14 @@ def _release(row: dict[str, Any], is_down: bool) -> None:
 def _halt(scope: str, key: str, reason: str, confirmed: bool) -> None:
     """Engage if the form is complete, and say what came of it."""
     if _is_complete(key, reason, confirmed):
-        _do(lambda: daemon.halt(queries.settings(), scope, key, reason), f"{scope} switch engaged")
+        _do(lambda: _engage(scope, key, reason), f"{scope} switch engaged")
+
+
+def _engage(scope: str, key: str, reason: str) -> None:
+    """Engage; what is to be said after the page is drawn again is kept in the session."""
+    if daemon.halt(queries.settings(), scope, key, reason).get("is_known") is False:
+        doubt = f"Engaged, but nothing is known by the name {key}: check the spelling."
+        st.session_state["unknown"] = doubt
 
 
 def _propose(scope: str, key: str, reason: str, confirmed: bool) -> None:

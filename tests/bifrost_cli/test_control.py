@@ -35,13 +35,23 @@ def test_an_evening_at_the_shell(shop, bifrost):
     batch = shop.write({"MSFT": "0.1"})
     shop.daemon.wait_intake(batch, "worked")
     assert "MSFT" in bifrost("orders", "--status", "new")
-    assert bifrost("halt", "symbol", "AAPL", "--reason", "drill") == "halted: symbol AAPL\n"
-    assert "needs a cool-off" in bifrost("resume", "symbol", "AAPL", "--reason", "over")
+    assert bifrost("halt", "symbol", "aapl", "--reason", "drill") == "halted: symbol AAPL\n"
+    assert "needs a cool-off" in bifrost("resume", "symbol", "aapl", "--reason", "over")
     with pytest.raises(BifrostError, match="another person approves"):
         bifrost("approve", "1")
     assert bifrost("cancel-all", "--reason", "drill") == "1 orders are being canceled\n"
     shop.daemon.wait(lambda: shop.daemon.state()["open_orders"] == 0, "the order to end")
     assert bifrost("flatten", "--reason", "drill") == "nothing is held\n"
+
+
+def test_a_halt_of_nothing_is_engaged_and_doubted(shop, bifrost):
+    """Who mistypes would read "halted" while the symbol trades on."""
+    shop.daemon.start()
+    said = bifrost("halt", "symbol", "aapll", "--reason", "drill")
+    assert said.splitlines() == [
+        "halted: symbol AAPLL",
+        "WARNING: engaged, but nothing is known by the name AAPLL: check the spelling",
+    ]
 
 
 def test_without_a_daemon_it_says_so(bifrost):

@@ -44,6 +44,7 @@ def run(*words: str, who: str = "ann", fails: bool = False) -> str:
         (("set", "MAX_FUN", "1"), "no limit MAX_FUN"),
         (("set", "MAX_GROSS", "many"), "is not a number"),
         (("set", "MAX_GROSS", "NaN"), "finite number"),
+        (("set", "MAX_GROSS", "1.5", "--account", "papr"), "there is no account papr"),
         (("try", "/nowhere", "--since", "2013-01-01"), "cannot be read"),
     ],
 )
@@ -69,6 +70,14 @@ def test_a_file_that_is_none(tmp_path, text):
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(SettingsError):
         read_limits(tmp_path / "a.toml")
+
+
+def test_limits_of_every_known_account_can_be_set(settings, owner):
+    """A second account at the same warehouse could not be bounded."""
+    with owner.transaction() as connection:
+        connection.execute("insert into trading.accounts (account, broker, initial_cash) values ('second', 'sim', 1)")
+    for account in ("second", settings.account, "*"):
+        assert "MAX_GROSS" in run("set", "max_gross", "1.2", "--account", account)
 
 
 def order(number: int, symbol: str, qty: str, price: str, **changes: object) -> dict[str, object]:

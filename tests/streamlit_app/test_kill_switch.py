@@ -77,6 +77,18 @@ def test_trading_is_stopped_and_released_from_the_page(monkeypatch: pytest.Monke
     assert chained == (2,)
 
 
+@pytest.mark.usefixtures("_the_apps_settings")
+def test_a_key_that_stands_for_nothing_is_doubted(monkeypatch: pytest.MonkeyPatch, running: Settings) -> None:
+    """Who mistypes a name would believe that it is stopped while it trades on."""
+    page = draw(monkeypatch, running, "operations")
+    page.selectbox[0].set_value("symbol")
+    page.text_input[0].set_value("aapll")
+    _press(page, "Engage", "drill")
+    assert _switches(running) == [("symbol", "AAPLL", True, "drill", "local")]
+    doubt = "Engaged, but nothing is known by the name AAPLL: check the spelling."
+    assert [box.value for box in page.warning if "AAPLL" in str(box.value)] == [doubt]
+
+
 def _apply(page: AppTest) -> None:
     next(button for button in page.button if button.label == "Apply").click().run()
 

@@ -91,3 +91,16 @@ select s.symbol from unnest(%(symbols)s::text[]) as s (symbol)
 where not exists (
     select from reference.instruments i where i.symbol = s.symbol and i.asset_class <> 'index')
 limit 1
+
+-- name: is_known
+-- Whether the key of a kill switch names something that orders can be of.
+select case %(scope)s::text
+           when 'symbol' then exists (
+               select from reference.instruments i where i.symbol = %(key)s and i.asset_class <> 'index')
+           when 'account' then %(key)s = %(account)s or exists (
+               select from trading.accounts a where a.account = %(key)s)
+           when 'strategy' then exists (
+               select from signals.target_batches b where %(key)s = any (b.strategies))
+               or exists (select from trading.orders o where %(key)s = any (o.strategies))
+           else true
+       end as is_known

@@ -94,6 +94,8 @@ async def test_before_it_is_ready_it_says_so(client):
         {"scope": "everything", "key": "*", "reason": "x"},
         {"scope": "global", "key": "AAPL", "reason": "x"},
         {"scope": "symbol", "key": "*", "reason": "x"},
+        {"scope": "symbol", "key": "aapl", "reason": "x"},
+        {"scope": "symbol", "key": "momentum_12_1", "reason": "x"},
         {"scope": "global", "reason": ""},
         {"scope": "global", "reason": "nul\0"},
         {"scope": "global", "reason": "x", "\ud800": 1},
@@ -101,9 +103,11 @@ async def test_before_it_is_ready_it_says_so(client):
 )
 async def test_a_bad_switch_is_refused_with_its_fault(client, body):
     """A switch that stops nothing because of a typo must not answer 200."""
-    answer = await client.post("/halt", content=json.dumps(body), headers=key() | {"Content-Type": "application/json"})
-    assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM)
-    assert answer.json()["detail"]
+    for path in ("/halt", "/resume"):
+        headers = key() | {"Content-Type": "application/json"}
+        answer = await client.post(path, content=json.dumps(body), headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM)
+        assert answer.json()["detail"]
 
 
 async def test_a_command_without_a_key_is_refused(client):

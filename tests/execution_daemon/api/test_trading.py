@@ -115,6 +115,39 @@ def test_halt_now_and_resume_with_consent(shop, anna):
     assert actors == [("anna",), ("bob",)]
 
 
+def halted(anna, scope, key):
+    body = {"scope": scope, "reason": "drill", **({"key": key} if key else {})}
+    return anna.post("/halt", body)["is_known"]
+
+
+def test_a_halt_says_whether_its_key_is_known(shop, anna):
+    """Who mistypes a name would believe that it is stopped while it trades on."""
+    shop.write({"MSFT": "0.1"})
+    anna.post("/orders", LIMIT | {"strategies": ["by hand"]})
+    known = [
+        ("global", ""), ("symbol", "MSFT"), ("account", shop.settings.account), ("strategy", "momentum_12_1"),
+        ("strategy", "by hand"),
+    ]  # fmt: skip
+    assert [halted(anna, *one) for one in known] == [True] * len(known)
+    unknown = [("symbol", "MSFTT"), ("symbol", "SPX"), ("account", "papr"), ("strategy", "momentum")]
+    assert [halted(anna, *one) for one in unknown] == [False] * len(unknown)
+    engaged = {(one["scope"], one["key"]) for one in anna.get("/state")["kill_switches"]}
+    assert engaged == {(scope, key or "*") for scope, key in known + unknown}
+
+
+@pytest.mark.parametrize(
+    "trouble", ["revoke select on reference.instruments from bifrost_api", "lock table reference.instruments"]
+)
+def test_a_halt_does_not_wait_for_what_is_known(shop, anna, owner, trouble):
+    """Trading would go on because a table that has nothing to do with stopping cannot be read."""
+    with owner.transaction() as connection:
+        connection.execute(trouble)
+        if trouble.startswith("revoke"):
+            connection.commit()
+        assert halted(anna, "symbol", "MSFT") is None
+    assert anna.get("/state")["kill_switches"][0]["key"] == "MSFT"
+
+
 def test_cancel_all_and_flatten_leave_nothing(shop):
     """The last resort has to work at once, and to the last share."""
     shop.daemon.start()

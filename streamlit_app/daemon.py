@@ -12,10 +12,12 @@ from bifrost_core.errors import BifrostError
 from bifrost_core.settings import Settings
 
 TIMEOUT_SECONDS = 2.0
+COMMAND_SECONDS = 10.0
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
 class DaemonError(BifrostError):
-    """The daemon cannot be reached, or refused."""
+    """The daemon cannot be reached, refused, or did not say whether it did it."""
 
 
 def state(settings: Settings) -> dict[str, Any] | None:
@@ -50,11 +52,17 @@ def apply(settings: Settings, proposal_id: int, diff_hash: str) -> dict[str, Any
 def _command(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
     headers = {**_headers(settings.secrets.daemon_token), "Idempotency-Key": str(uuid.uuid4())}
     try:
-        answer = httpx.post(settings.daemon_url + path, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
-    except httpx.TransportError as error:
+        answer = httpx.post(settings.daemon_url + path, json=body, headers=headers, timeout=COMMAND_SECONDS)
+    except NEVER_SENT as error:
         raise DaemonError(
             f"the daemon does not answer at {settings.daemon_url}, and the switch was not set",
             "Start it with `bifrost up` or `bifrost daemon`; with no daemon, no order is sent",
+        ) from error
+    except httpx.TransportError as error:
+        _state.clear()
+        raise DaemonError(
+            f"the command was sent to {settings.daemon_url} and not answered: it may have been done",
+            "Reload this page and look at the switches before you ask again",
         ) from error
     _state.clear()
     return _checked(answer)

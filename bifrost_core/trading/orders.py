@@ -16,7 +16,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from bifrost_core.trading.costs import TICK
-from bifrost_core.trading.terms import Contingency, Release, Side, Terms
+from bifrost_core.trading.terms import Contingency, Side, Terms
 
 ZERO = Decimal(0)
 
@@ -136,6 +136,12 @@ class Ticket:
         """Whether it waits for another order before it is sent."""
         return self.contingency is not None and bool(self.contingency.after)
 
+    @property
+    def highest_price(self) -> Decimal:
+        """The most that a share may cost, as far as the order says: reference price, limit or trigger."""
+        named = (self.reference_price, self.terms.limit_price, self.terms.stop_price)
+        return max((price for price in named if price is not None and price.is_finite()), default=self.reference_price)
+
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
@@ -200,18 +206,28 @@ class Order:
 
     @property
     def reserved_value(self) -> Decimal:
-        """USD of exposure that this order may still add, at its reference price.
+        """USD of exposure that this order may still add, at its highest price.
 
         A held replacement reserves nothing: the order that it replaces does until it has ended.
         """
         if not self.ticket.increases_exposure or self._replaces_another:
             return ZERO
-        return self.leaves_qty * self.ticket.reference_price
+        return self.leaves_qty * self.ticket.highest_price
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the broker has not said yet what became of it."""
+        return self.status is OrdStatus.UNKNOWN
+
+    @property
+    def is_unreleased(self) -> bool:
+        """Whether it waits for another order, or ended before that one let it go: it was never sent."""
+        return self.ticket.is_held and self.released_qty is None
 
     @property
     def _replaces_another(self) -> bool:
         after = self.ticket.contingency
-        return self.status is OrdStatus.HELD and after is not None and after.release is Release.ENDED
+        return self.status is OrdStatus.HELD and after is not None and after.replaces
 
 
 def opened(ticket: Ticket) -> Order:

@@ -7,11 +7,12 @@ before the end. Whole shares: what rounding leaves over comes with the last slic
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 ZERO, ONE = Decimal(0), Decimal(1)
 
@@ -89,3 +90,24 @@ def _almgren_chriss(urgency: float, elapsed: float) -> Decimal:
     kappa T, which is what minimises expected cost plus risk aversion times variance.
     """
     return Decimal(repr(1.0 - math.sinh(urgency * (1.0 - elapsed)) / math.sinh(urgency)))
+
+
+def profile_between(profile: Sequence[Decimal], begin: Decimal, end: Decimal) -> tuple[Decimal, ...]:
+    """A session's profile, for an order that is worked in a part of it: as many slices of that part, sum 1.
+
+    `begin` and `end`: fractions of the session, 0 to 1. Even where nothing was traded between them.
+    """
+    slices = len(profile)
+    edges = (begin + (end - begin) * number / slices for number in range(slices + 1))
+    traded = [_traded_by(profile, edge) for edge in edges]
+    total = traded[-1] - traded[0]
+    if total <= 0:
+        return (ONE / slices,) * slices
+    return tuple((after - before) / total for before, after in pairwise(traded))
+
+
+def _traded_by(profile: Sequence[Decimal], fraction: Decimal) -> Decimal:
+    """The share of the volume that was traded when `fraction` of the session was over."""
+    whole, part = divmod(fraction * len(profile), 1)
+    rest = profile[int(whole)] * part if part else ZERO
+    return sum(profile[: int(whole)], ZERO) + rest

@@ -114,3 +114,8 @@ class Contingency:
     after: str = ""
     release: Release | None = None
     is_oco: bool = False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the order takes the place of the one that it waits for."""
+        return self.release is Release.ENDED

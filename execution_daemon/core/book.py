@@ -28,7 +28,7 @@ from bifrost_core.trading.orders import (
 )
 from bifrost_core.trading.positions import FLAT, Fill, Holdings, Position
 from bifrost_core.trading.risk import Alternatives, Exposure
-from bifrost_core.trading.terms import Side
+from bifrost_core.trading.terms import Contingency, Side
 from execution_daemon.brokers.port import Adjustment
 from execution_daemon.core.parents import Parent
 
@@ -72,6 +72,14 @@ class Book:
             link = order.ticket.contingency
             if order.status is OrdStatus.HELD and link is not None and link.after == client_order_id:
                 yield order
+
+    def hangs_on(self, order: Order) -> Iterator[Contingency]:
+        """What a held order waits for; where that was replaced unsent, what it waited for in turn: the last counts."""
+        link = order.ticket.contingency
+        while link is not None and link.after:
+            yield link
+            first = self.orders.get(link.after)
+            link = first.ticket.contingency if first is not None and first.is_unreleased and link.replaces else None
 
     def children(self, parent_id: str) -> Iterator[Order]:
         """The slices of a parent order."""
@@ -407,7 +415,7 @@ def _broken(book: Book, symbols: Mapping[str, str]) -> Step:
 def prune(book: Book) -> Book:
     """The book without what nothing more is expected of: terminal orders that no open order or parent depends on."""
     live = list(book.open_orders())
-    needed = {o.ticket.contingency.after for o in live if o.ticket.contingency}
+    needed = {link.after for order in live for link in book.hangs_on(order)}
     groups = {o.ticket.contingency.group_id for o in live if o.ticket.contingency}
     parents = {key: parent for key, parent in book.parents.items() if parent.is_working}
 

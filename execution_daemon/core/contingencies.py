@@ -29,25 +29,33 @@ def all_due(book: Book, at: datetime) -> Iterator[Due]:
 
 
 def _held(book: Book, order: Order, at: datetime) -> Iterator[Due]:
-    """Release it, end it, or let it wait."""
-    link, key = order.ticket.contingency, order.ticket.client_order_id
-    first = book.orders.get(link.after) if link else None
+    """Release it, end it, have the order end whose place it takes, or let it wait."""
+    links, key = tuple(book.hangs_on(order)), order.ticket.client_order_id
+    original = book.orders.get(links[0].after)
+    if original is not None and links[0].replaces and not original.status.is_terminal:
+        if not original.is_cancel_wanted:
+            yield CancelAsked(links[0].after, at, f"replaced by {key}")
+        return
+    after, release = links[-1].after, links[-1].release
+    first = book.orders.get(after)
     if first is None:
         why = "never sent: the order it waits for was not accepted"
         yield Reported(key, OrderEvent(ExecType.CANCELED, at, text=why))
         return
-    if link is None:
+    if not first.status.is_terminal or _others_are_ending(book, order):
         return
-    if not first.status.is_terminal:
-        if link.release is Release.ENDED and not first.is_cancel_wanted:
-            yield CancelAsked(link.after, at, f"replaced by {key}")
-        return
-    qty = min(_released(link.release, first, order), _allowed(book, order))
+    qty = min(_released(release, first, order), _allowed(book, order))
     if qty > 0:
-        yield Reported(key, OrderEvent(ExecType.RELEASED, at, order_qty=qty, text=f"{link.after} is {first.status}"))
+        yield Reported(key, OrderEvent(ExecType.RELEASED, at, order_qty=qty, text=f"{after} is {first.status}"))
     else:
-        why = f"never sent: {link.after}, which it waited for, is {first.status} with {first.cum_qty:f} executed"
+        why = f"never sent: {after}, which it waited for, is {first.status} with {first.cum_qty:f} executed"
         yield Reported(key, OrderEvent(ExecType.CANCELED, at, text=why))
+
+
+def _others_are_ending(book: Book, order: Order) -> bool:
+    """Whether an order that cancels this one may be executed still, although its own cancel was asked."""
+    legs = (one for one in _legs(book, order) if one is not order and one.status is not OrdStatus.HELD)
+    return any(one.is_cancel_wanted and not one.status.is_terminal for one in legs)
 
 
 def _released(release: Release | None, first: Order, order: Order) -> Decimal:
@@ -67,7 +75,7 @@ def _one_of_several(book: Book, order: Order, at: datetime) -> Iterator[Due]:
         return
     if allowed <= 0:
         yield CancelAsked(key, at, "another order of its group was executed")
-    elif order.status.is_at_broker:  # else it is asked again once the broker has answered
+    elif not order.is_unknown:  # its symbol is blocked: it is asked again once the broker has answered
         yield Amend(key, allowed)
 
 
@@ -79,10 +87,19 @@ def _allowed(book: Book, order: Order) -> Decimal:
     link = order.ticket.contingency
     if link is None or not link.is_oco:
         return order.leaves_qty
-    group = [o for o in book.orders.values() if o.ticket.contingency and o.ticket.contingency.group_id == link.group_id]
-    legs = [o for o in group if o.ticket.contingency and o.ticket.contingency.is_oco]
+    legs = _legs(book, order)
     most = max(o.order_qty for o in legs)
-    entry = book.orders.get(link.after) if link.release is Release.EXECUTED else None
-    if entry is not None and entry.status.is_terminal:
-        most = min(most, entry.cum_qty)
+    for awaited in tuple(book.hangs_on(order))[-1:]:
+        entry = book.orders.get(awaited.after) if awaited.release is Release.EXECUTED else None
+        if entry is not None and entry.status.is_terminal:
+            most = min(most, entry.cum_qty)
     return max(most - sum((o.cum_qty for o in legs), ZERO), ZERO)
+
+
+def _legs(book: Book, order: Order) -> list[Order]:
+    """The orders that cancel one another of which this is one; none where it is not."""
+    link = order.ticket.contingency
+    if link is None or not link.is_oco:
+        return []
+    known = ((one, one.ticket.contingency) for one in book.orders.values())
+    return [one for one, other in known if other and other.is_oco and other.group_id == link.group_id]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from bifrost_core.trading.orders import ZERO, Ticket, opened
 from bifrost_core.trading.planner import Leg
-from bifrost_core.trading.risk import Deny, Proposal, RiskCode, decide, purchasing_power
+from bifrost_core.trading.risk import Deny, Proposal, Quote, RiskCode, SessionHours, decide, purchasing_power
 from bifrost_core.trading.schedules import Schedule
 from execution_daemon.core.book import Book
 from execution_daemon.core.inputs import Controls, Market, context
@@ -22,7 +22,7 @@ from execution_daemon.core.parents import Parent
 class Ask:
     """An order to decide on. `awaited`: signed shares that the order it waits for will have brought.
 
-    With a `schedule` it is a parent, worked between `start_at` and the ticket's `valid_until`. `command_id`: the
+    With a `schedule` it is a parent, worked in the session until the ticket's `valid_until`. `command_id`: the
     amendment of a person that it comes from; what any other order comes from is its ticket's `batch_id`.
     """
 
@@ -37,8 +37,8 @@ class Ask:
     def leg(self) -> Leg:
         return Leg.OPEN if self.ticket.increases_exposure else Leg.CLOSE
 
-    def parent(self, start_at: datetime) -> Parent:
-        """The parent order that this asks for."""
+    def parent(self, at: datetime, session: SessionHours) -> Parent:
+        """The parent order that this asks for: worked from `at` on while the session is open, and not beyond it."""
         ticket, schedule = self.ticket, self.schedule
         if schedule is None:
             raise ValueError(f"{ticket.client_order_id} has no schedule")
@@ -51,8 +51,8 @@ class Ask:
             order_qty=ticket.order_qty,
             reference_price=ticket.reference_price,
             schedule=schedule,
-            start_at=max(start_at, self.valid_from),
-            end_at=ticket.valid_until,
+            start_at=max(at, self.valid_from, session.open_at),
+            end_at=min(ticket.valid_until, session.close_at),
             increases_exposure=ticket.increases_exposure,
             strategies=ticket.strategies,
         )
@@ -60,11 +60,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What was asked for, and the decision on it at market time `at`."""
+    """What was asked for, and the decision on it at market time `at`, in `session` or before it."""
 
     ask: Ask
     denied: Deny | None
     at: datetime
+    session: SessionHours
 
     @property
     def ticket(self) -> Ticket:
@@ -73,7 +74,7 @@ class Intent:
     @property
     def parent(self) -> Parent | None:
         """The parent order that it is, if it is to be worked in slices."""
-        return self.ask.parent(self.at) if self.ask.schedule else None
+        return self.ask.parent(self.at, self.session) if self.ask.schedule else None
 
     def as_json(self) -> dict[str, Any]:
         """The row that trading.submit_intents_v1 takes: numbers as text, and only what there is."""
@@ -173,9 +174,9 @@ def decide_all(
     decided: list[Intent] = []
     refused: dict[str, Deny] = {}
     for ask in asks:
-        proposal = proposal_of(ask)
+        proposal = proposal_of(ask, market.last_trades.get(ask.ticket.symbol))
         denied = _with_the_first(ask, refused) or decide(proposal, known)
-        decided.append(Intent(ask, denied, market.now))
+        decided.append(Intent(ask, denied, market.now, market.session))
         if denied is not None:
             refused[ask.ticket.client_order_id] = denied
         if denied is None:
@@ -190,8 +191,8 @@ def _with_the_first(ask: Ask, refused: Mapping[str, Deny]) -> Deny | None:
     return replace(first, detail=f"it waits for {link.after}, denied: {first.detail}") if link and first else None
 
 
-def proposal_of(ask: Ask) -> Proposal:
-    """What the risk controls are asked about."""
+def proposal_of(ask: Ask, last: Quote | None = None) -> Proposal:
+    """What the risk controls are asked about, of a symbol that was traded last as `last` says."""
     ticket, link = ask.ticket, ask.ticket.contingency
     return Proposal(
         client_order_id=ticket.client_order_id,
@@ -209,6 +210,7 @@ def proposal_of(ask: Ask) -> Proposal:
         awaited=ask.awaited,
         is_parent=ask.schedule is not None,
         group=link.group_id if link and link.is_oco else "",
+        last_price=last.price if last else None,
     )
 
 

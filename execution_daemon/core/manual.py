@@ -186,30 +186,33 @@ def amended(
 ) -> Ask:
     """The replacement of an order: held until the original has ended, then sent for at most what that left.
 
-    One that is held waits for what the original waited for. `qty` is what is to be left working, in shares, at most
-    what is left now; None keeps that. Decide on it against the book without the original.
+    That of an order that is held itself waits for what the original waited for. It is sized at the last trade, where
+    there is one: an exit is not refused because the market has come to it. `qty` is what is to be left working, in
+    shares, at most what is left now; None keeps that. Decide on it against the book without the original.
     """
-    ticket, old = order.ticket, order.ticket.contingency
+    ticket, last = order.ticket, desk.market.last_trades.get(order.ticket.symbol)
     terms = replace(
         ticket.terms,
         limit_price=ticket.terms.limit_price if limit_price is None else limit_price,
         stop_price=ticket.terms.stop_price if stop_price is None else stop_price,
     )
-    is_held = order.status is OrdStatus.HELD
     replacement = replace(
         ticket,
         client_order_id=replacement_id(desk.account, desk.command_id, ticket.client_order_id),
         order_qty=order.leaves_qty if qty is None else min(qty, order.leaves_qty),
+        reference_price=last.price if last else ticket.reference_price,
         terms=terms,
-        contingency=old if is_held else _after_the_end_of(order),
+        contingency=_after_the_end_of(order),
     )
-    return Ask(replacement, desk.market.now, awaited=_awaited(book, order) if is_held else ZERO)
+    return Ask(replacement, desk.market.now, awaited=_awaited(book, order))
 
 
 def _awaited(book: Book, order: Order) -> Decimal:
-    """Signed shares that what a held order waits for will have brought."""
-    link = order.ticket.contingency
-    first = book.orders.get(link.after) if link else None
+    """Signed shares that what a held order waits for will have brought; none where it is not held."""
+    if order.status is not OrdStatus.HELD:
+        return ZERO
+    *_, link = book.hangs_on(order)
+    first = book.orders.get(link.after)
     if first is None or first.ticket.symbol != order.ticket.symbol:
         return ZERO
     return first.order_qty * first.ticket.side.sign

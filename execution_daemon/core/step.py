@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from bifrost_core.trading.orders import ExecType
-from bifrost_core.trading.terms import Release
 from execution_daemon.core.book import Amend, Book, CancelAsked, Effect, Input, Reported, Step, cancel_asked, reported
 from execution_daemon.core.book import handle as handle_one
 from execution_daemon.core.contingencies import Due, all_due
@@ -39,7 +38,7 @@ def _without_replacement(book: Book, key: str, at: datetime) -> Step:
     effects: list[Effect] = []
     for waiting in list(book.waiting_for(key)):
         link = waiting.ticket.contingency
-        if link is not None and link.release is Release.ENDED:
+        if link is not None and link.replaces:
             book, more = cancel_asked(book, waiting, at, f"the broker did not cancel {key}")
             effects += more
     return book, tuple(effects)

@@ -13,7 +13,10 @@ from bifrost_core.provenance import content_hash
 from bifrost_core.settings import Settings
 from bifrost_core.trading.orders import Order, OrdStatus
 from bifrost_core.trading.risk import RiskCode, SessionHours
+from bifrost_core.trading.terms import Release
+from execution_daemon.brokers.port import BrokerUnclear
 from execution_daemon.core.book import Amend, Book, CancelAsked
+from execution_daemon.core.contingencies import all_due
 from execution_daemon.core.inputs import Market
 from execution_daemon.core.intents import Ask, Work, decide_all, last_prices
 from execution_daemon.core.manual import (
@@ -35,6 +38,7 @@ from execution_daemon.shell.slicer import Slicer
 
 log = logging.getLogger("bifrost.daemon.commands")
 NAMESPACE = UUID("6c1d0f0e-5b0a-5c59-9f0c-0a8f4f6f6d2b")
+AMENDS_MAX = 3  # of an order whose cancel the broker refuses each time: then it is canceled, not replaced
 
 
 class Commands:
@@ -134,7 +138,7 @@ class Commands:
             return desk
         session = desk.market.session.session
         profiles = await self._keeper.store.volume_profiles([request.symbol], session, VWAP_SLICES)
-        pace = Pace(self._participation, profiles)
+        pace = Pace(self._participation, profiles, request.end_at)
         return replace(desk, schedule=schedule_of(request.schedule, desk.market, request.symbol, pace))
 
     def _symbols_of(self, request: ManualOrder) -> set[str]:
@@ -142,12 +146,15 @@ class Commands:
         return {request.symbol} | later
 
     async def cancel(self, client_order_id: str, actor: str, reason: str) -> None:
-        """Cancel one order."""
+        """Cancel one order, and what waits for it; exits wait on, for as many shares as it has executed."""
 
         async def work() -> None:
             self._order(client_order_id)
             why, now = f"canceled by {actor}: {reason}", self._keeper.clock.now()
             for waiting in list(self._keeper.book.waiting_for(client_order_id)):
+                link = waiting.ticket.contingency
+                if link is not None and link.release is Release.EXECUTED:
+                    continue
                 await self._keeper.apply(CancelAsked(waiting.ticket.client_order_id, now, why))
             await self._keeper.apply(CancelAsked(client_order_id, now, why))
 
@@ -179,7 +186,7 @@ class Commands:
         command_id: UUID | None,
     ) -> list[Decision]:
         """Without a command it is the order's group that asks. Asked again, it says what was decided."""
-        command = command_id or uuid5(NAMESPACE, content_hash([key, "group", qty]))
+        command = command_id or self._command_of_the_group(key, qty)
         if done := self._keeper.book.orders.get(replacement_id(self._keeper.store.account, command, key)):
             ticket = done.ticket
             return [Decision(ticket.client_order_id, ticket.symbol, ticket.side, ticket.order_qty, "accepted",
@@ -189,13 +196,25 @@ class Commands:
         desk = self._desk(market, command)
         ask = replace(amended(desk, self._keeper.book, order, qty, limit_price, stop_price), command_id=command_id)
         others = {k: o for k, o in self._keeper.book.orders.items() if k != key}
-        decisions = await self._decide(replace(self._keeper.book, orders=others), (ask,), market)
-        if order.status is OrdStatus.HELD and decisions[0].outcome == "accepted":
-            await self._keeper.apply(CancelAsked(key, market.now, f"replaced by {decisions[0].client_order_id}"))
-        return decisions  # that the end of the original is waited for has the core ask for its cancel
+        # that its end is waited for has the core ask for the original's cancel
+        return await self._decide(replace(self._keeper.book, orders=others), (ask,), market)
+
+    def _command_of_the_group(self, key: str, qty: Decimal | None) -> UUID:
+        """Another one once a replacement has ended because the broker did not cancel the order.
+
+        Raises BrokerError when that has happened too often.
+        """
+        known = ((order, order.ticket.contingency) for order in self._keeper.book.orders.values())
+        ends = sum(1 for o, link in known if link and link.after == key and link.replaces and o.status.is_terminal)
+        if ends >= AMENDS_MAX:
+            raise BrokerError(f"the broker refused {ends} times to cancel {key}", "It is asked to cancel it again")
+        return uuid5(NAMESPACE, content_hash([key, "group", qty, ends]))
 
     async def _amend_by_group(self, amend: Amend) -> None:
-        """Another order of the group was executed: replace what is left, or cancel it where that is denied."""
+        """Another order of the group was executed: replace what is left, or cancel it where that is denied.
+
+        While the broker does not answer it is left for the next `settle_groups`: nothing could be canceled either.
+        """
         key = amend.client_order_id
         if key in self._amending:
             return  # its replacement is being committed: that the order is still there is no news
@@ -203,6 +222,9 @@ class Commands:
         try:
             decisions = await self._amend(key, amend.qty, None, None, None)
             is_replaced = decisions[0].outcome == "accepted"
+        except BrokerUnclear as error:
+            log.warning("%s is amended once the broker answers: %s", key, error)
+            return
         except BrokerError as error:
             log.warning("%s cannot be amended, and is canceled: %s", key, error)
             is_replaced = False
@@ -211,6 +233,12 @@ class Commands:
         if not is_replaced:
             why = "another order of its group was executed, and its replacement was denied"
             await self._keeper.apply(CancelAsked(key, self._keeper.clock.now(), why))
+
+    async def settle_groups(self) -> None:
+        """Ask again for what the orders' groups owe each other and could not be asked for then."""
+        for due in tuple(all_due(self._keeper.book, self._keeper.clock.now())):
+            if isinstance(due, Amend):
+                await self._amend_by_group(due)
 
     async def release_batch(self, batch_id: UUID, actor: str, reason: str) -> None:
         """Let a quarantined batch be decided again: what it was doubted for no longer counts."""
@@ -230,6 +258,8 @@ class Commands:
     def _amendable(self, key: str) -> Order:
         """The open order. Raises BrokerError where a replacement would be one too many, or leave others behind."""
         order = self._order(key)
+        if order.status is OrdStatus.HELD and order.reserved_value:
+            raise BrokerError(f"order {key} opens, and waits for another", "Cancel it and order anew")
         if order.is_cancel_wanted:
             raise BrokerError(f"order {key} is being canceled", "Wait for its end, or amend what replaces it then")
         if parent := order.ticket.parent_id:

@@ -232,7 +232,9 @@ class Daemon:
             await bell.close()
 
     async def _tick(self) -> datetime:
-        return await self.parts.intake.tick()
+        at = await self.parts.intake.tick()
+        await self.parts.commands.settle_groups()
+        return at
 
     async def _beats(self) -> None:
         while True:
@@ -286,6 +288,9 @@ class Daemon:
             cause = keeper.book.blocked.get(symbol)
             if cause is None:
                 return False
+            if unknown := [o for o in keeper.book.open_orders() if o.ticket.symbol == symbol and o.is_unknown]:
+                what = f"order {unknown[0].ticket.client_order_id} in {symbol} is unknown"
+                raise BrokerError(what, "It is looked up until the broker proves what became of it")
             await keeper.store.unblock(Unblock(symbol, BlockCode(cause.code)), self.clock.now(), actor)
             rest = {s: c for s, c in keeper.book.blocked.items() if s != symbol}
             keeper.book = replace(keeper.book, blocked=rest)

@@ -120,7 +120,7 @@ class Intake:
         is_vwap = self.execution == Algo.VWAP
         session = market.session.session
         profiles = await self.store.volume_profiles(symbols, session, VWAP_SLICES) if is_vwap else {}
-        found = schedules_of(self.execution, market, symbols, Pace(self.participation, profiles))
+        found = schedules_of(self.execution, market, symbols, Pace(self.participation, profiles, batch.valid_until))
         if others := sorted(symbol for symbol, schedule in found.items() if schedule.algo != self.execution):
             log.warning("batch %s: no volume is known to work %s by %s: twap", batch.batch_id, others, self.execution)
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from functools import partial
 
 from bifrost_core.trading.limits import LimitCode, Limits
@@ -44,6 +45,23 @@ def order_of(order: Order) -> BrokerOrder:
     )
 
 
+class Later:
+    """Puts what was not answered into its queue again, each time after a longer pause: others do not wait for it."""
+
+    def __init__(self) -> None:
+        self._attempts: Counter[str] = Counter()
+
+    def again(self, queue: asyncio.Queue[str], key: str) -> None:
+        """Ask about it again in a while."""
+        seconds = RETRY_SECONDS[min(self._attempts[key], len(RETRY_SECONDS) - 1)]
+        self._attempts[key] += 1
+        asyncio.get_running_loop().call_later(seconds, queue.put_nowait, key)
+
+    def forget(self, key: str) -> None:
+        """It was answered."""
+        self._attempts.pop(key, None)
+
+
 class Sender:
     """Sends nothing until `may_send` is set: the first clean reconciliation."""
 
@@ -53,6 +71,7 @@ class Sender:
         self.inbox = inbox
         self.timeout_seconds = timeout_seconds
         self.may_send = asyncio.Event()
+        self._looks, self._cancels = Later(), Later()
         self.throttle = Throttle(per_second=50.0, burst=100.0, reserve=20.0)  # until the limits are read
 
     def heed(self, limits: Limits) -> None:
@@ -168,21 +187,22 @@ class Sender:
             answer.cancel()
 
     async def look_up(self, key: str) -> None:
-        """Ask until the broker proves what became of the order, for as long as it is unknown."""
-        attempt = 0
-        while (order := self.keeper.book.orders.get(key)) and order.status is OrdStatus.UNKNOWN:
-            try:
+        """Ask what became of an unknown order; without an answer it is asked again in a while, after the others."""
+        order = self.keeper.book.orders.get(key)
+        if order is None or not order.is_unknown:
+            self._looks.forget(key)
+            return
+        try:
+            state = await self._find(key)
+            if state is None:
+                await asyncio.sleep(SETTLE_SECONDS)
                 state = await self._find(key)
-                if state is None:
-                    await asyncio.sleep(SETTLE_SECONDS)
-                    state = await self._find(key)
-                    await self.keeper.clock.read()  # what is decided on an absence depends on the time
-                await self._conclude(key, state)
-                return
-            except (TimeoutError, OSError, BrokerUnclear) as error:
-                log.warning("order %s is unknown and the broker does not answer: %s", key, error)
-                await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
-                attempt += 1
+                await self.keeper.clock.read()  # what is decided on an absence depends on the time
+            await self._conclude(key, state)
+            self._looks.forget(key)
+        except (TimeoutError, OSError, BrokerUnclear) as error:
+            log.warning("order %s is unknown and the broker does not answer: %s", key, error)
+            self._looks.again(self.keeper.to_look_up, key)
 
     async def _find(self, key: str) -> BrokerOrderState | None:
         async with asyncio.timeout(self.timeout_seconds):
@@ -204,25 +224,24 @@ class Sender:
         await self.keeper.apply(ProvenAbsent(key, self.keeper.clock.now(), may_resend))
 
     async def cancel(self, key: str) -> None:
-        """Ask the broker to cancel until it has answered or the order has ended: a cancel may be asked twice."""
-        attempt = 0
-        while (order := self.keeper.book.orders.get(key)) and not order.status.is_terminal:
-            await self._wait_for_capacity(is_cancel=True)
-            try:
-                async with asyncio.timeout(self.timeout_seconds):
-                    await self.broker.cancel(key)
-                return
-            except BrokerRefused as refusal:
-                await self.inbox.put(partial(self._cancel_refused, key, refusal))
-                return
-            except (TimeoutError, OSError, BrokerUnclear) as error:
-                log.warning("the cancel of %s was not answered: %s", key, error)
-                await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
-                attempt += 1
+        """Ask the broker to cancel what is open: a cancel may be asked twice. Without an answer it is, in a while."""
+        order = self.keeper.book.orders.get(key)
+        if order is None or order.status.is_terminal:
+            self._cancels.forget(key)
+            return
+        await self._wait_for_capacity(is_cancel=True)
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await self.broker.cancel(key)
+            self._cancels.forget(key)
+        except BrokerRefused as refusal:
+            await self._cancel_refused(key, refusal)
+        except (TimeoutError, OSError, BrokerUnclear) as error:
+            log.warning("the cancel of %s was not answered: %s", key, error)
+            self._cancels.again(self.keeper.to_cancel, key)
 
     async def _cancel_refused(self, key: str, refusal: BrokerRefused) -> None:
         """It may have ended: what it has become is asked for, and only an order that still works goes on."""
-        text = refusal.report.text
         try:
             state = await self._find(key)
             if state is not None and not state.status.is_open:
@@ -231,10 +250,10 @@ class Sender:
             if state is not None and state.status is BrokerStatus.PENDING_CANCEL:
                 return  # it is being canceled already: its end is reported
         except (TimeoutError, OSError, BrokerUnclear):
-            self.keeper.to_cancel.put_nowait(key)
+            self._cancels.again(self.keeper.to_cancel, key)
             return
-        event = OrderEvent(ExecType.CANCEL_REJECTED, self.keeper.clock.now(), text=text)
-        await self.keeper.hear(Reported(key, event))
+        event = OrderEvent(ExecType.CANCEL_REJECTED, self.keeper.clock.now(), text=refusal.report.text)
+        await self.inbox.put(partial(self._hear, Reported(key, event)))
 
     async def _found(self, state: BrokerOrderState, fills: list[ExecutionReport]) -> None:
         """The broker has it: say so, then its fills, then what it has become."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -83,7 +83,7 @@ class Watch:
         self._agreed: set[str] = set()
         self._broken: frozenset[str] = frozenset()
         self._ended: dict[str, float] = {}
-        self._read: list[UUID] = []
+        self._read: dict[str, list[UUID]] = {}
         self._looked: dict[tuple[str, str], float] = {}
         database.observers.append(self.committed)
 
@@ -147,7 +147,7 @@ class Watch:
 
     def _undecided(self, given: Given, rows: list[Row]) -> None:
         if given["account"] == self._account:
-            self._read = [row["batch_id"] for row in rows]
+            self._read[given["holder"]] = [row["batch_id"] for row in rows]
 
     def _batch_decided(self, given: Given, rows: list[Row]) -> None:
         number, status = given["batch_id"], given["status"]
@@ -157,12 +157,10 @@ class Watch:
         if status in {"accepted", "worked"}:
             self.require(poison is None, "a poisoned batch is never traded", f"batch {number} ({poison}) {status}")
         if status == "accepted":
-            newer = [later for later in self._after(number) if self._is_good(later, number)]
+            read = self._read.get(given["holder"], [])
+            after = read[read.index(number) + 1 :] if number in read else []
+            newer = [later for later in after if self._is_good(later, number)]
             self.require(not newer, "only the newest batch is traded", f"batch {number} accepted, {newer} is newer")
-
-    def _after(self, number: UUID) -> list[UUID]:
-        """Batches that the daemon had read as written after this one."""
-        return self._read[self._read.index(number) + 1 :] if number in self._read else []
 
     def _is_good(self, number: UUID, chosen: UUID) -> bool:
         """Whether nothing is wrong with a batch, which is for the same session as the chosen one."""
@@ -286,7 +284,8 @@ class Watch:
         if row is None or row["ord_status"] in ENDED or (row["ord_status"] == "held" and row["release"] == "ended"):
             return
         leaves = max((row["released_qty"] or row["order_qty"]) - row["cum_qty"], ZERO)
-        due = leaves * row["reference_price"] if row["leg"] == "open" else ZERO
+        price = max(row["reference_price"], row["limit_price"] or ZERO, row["stop_price"] or ZERO)
+        due = leaves * price if row["leg"] == "open" else ZERO
         fact = f"{key[:8]}, {row['ord_status']}, reserves {row['reserved_value']} of {due}"
         self.require(row["reserved_value"] == due, "what may be executed is reserved", fact)
 
@@ -365,11 +364,16 @@ class Watch:
         first = self._database.tables.orders.get(row["after_id"])
         if first is None:
             return
+        if row["release"] == "ended" and first["after_id"] and first["released_qty"] is None:
+            self.require(first["ord_status"] in ENDED, "a held order waits for the other", f"{row} replaces {first}")
+            self._waited(order, first)  # it was never sent: what takes its place waits in its place
+            return
         events = [event for event in self._database.tables.events if event["client_order_id"] == row["after_id"]]
+        looked = self._clock.wall() - timedelta(seconds=GRACE_SECONDS)  # a bust may be known for less
         has = {
             "filled": any(event["ord_status"] == "filled" for event in events),  # what was busted later was filled
             "ended": first["ord_status"] in ENDED,
-            "executed": order.qty <= first["cum_qty"],
+            "executed": order.qty <= _executed_since(events, looked),
         }
         fact = f"{order.client_order_id[:8]} after one that is {first['ord_status']}"
         self.require(has[row["release"]], "a held order waits for the other", fact)
@@ -429,6 +433,20 @@ def _extremes(held: Decimal, orders: list[Row]) -> Decimal:
         for side in ("buy", "sell")
     }
     return max(abs(held + leaves["buy"]), abs(held - leaves["sell"]))
+
+
+def _executed_since(events: Iterable[Row], at: datetime) -> Decimal:
+    """The most shares of one order that stood executed at any time from `at` on, on the warehouse's clock."""
+    standing: dict[str, Decimal] = {}
+    most = ZERO
+    for event in events:
+        if event["recorded_at"] <= at:
+            most = ZERO
+        standing.pop(event["exec_ref_id"] or "", None)
+        if event["last_qty"]:
+            standing[event["exec_id"]] = event["last_qty"]
+        most = max(most, sum(standing.values(), ZERO))
+    return most
 
 
 _CHECKS: dict[str, Callable[[Watch, Given, list[Row]], None]] = {

@@ -86,12 +86,21 @@ def held_orders_wait_for_the_other(e: Evidence) -> Iterator[str]:
 
 
 def _too_early(history: History, order: Row, event: Row) -> Iterator[str]:
-    first, before = order["after_id"], history.statuses[order["client_order_id"]]
+    link, before = _awaited(history, order), history.statuses[order["client_order_id"]]
+    first = link["after_id"]
     statuses = history.statuses.get(first, [])
     has_ended = bool(statuses) and statuses[-1] in ENDED
     left = history.asked.get(first, ZERO) - history.executed[first]
-    most = {"filled": order["order_qty"], "executed": history.executed[first], "ended": left}[order["release"]]
-    is_due = "filled" in statuses if order["release"] == "filled" else has_ended
+    most = {"filled": order["order_qty"], "executed": history.executed[first], "ended": left}[link["release"]]
+    is_due = "filled" in statuses if link["release"] == "filled" else has_ended
     if not is_due or event["order_qty"] > most or before[-1:] != ["held"]:
         was = f"{first} was {statuses[-1:]} with {history.executed[first]} executed"
-        yield f"{order['client_order_id']} was released for {event['order_qty']}, while {was} ({order['release']})"
+        yield f"{order['client_order_id']} was released for {event['order_qty']}, while {was} ({link['release']})"
+
+
+def _awaited(history: History, order: Row) -> Row:
+    """The order whose link counts: what replaced one that was never sent waits in its place."""
+    first = history.orders.get(order["after_id"])
+    if order["release"] == "ended" and first is not None and first["after_id"] and first["released_qty"] is None:
+        return _awaited(history, first)
+    return order

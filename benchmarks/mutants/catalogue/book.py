@@ -8,8 +8,8 @@ MUTANTS = (
     Mutant(
         "reservation_never_released",
         f"{TRADING}/orders.py",
-        "        return self.leaves_qty * self.ticket.reference_price\n",
-        "        return self.order_qty * self.ticket.reference_price\n",
+        "        return self.leaves_qty * self.ticket.highest_price\n",
+        "        return self.order_qty * self.ticket.highest_price\n",
         "what ended keeps its reservation, until nothing can be traded",
     ),
     Mutant(

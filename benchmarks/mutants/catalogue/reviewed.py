@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from benchmarks.mutants.mutant import CORE, SHELL, SQL, Mutant
 
+GROUPS = "tests/execution_daemon/core/test_contingencies.py"
+FAULTS = "tests/execution_daemon/shell/test_faults.py"
 MUTANTS = (
     Mutant(
         "amended_while_held_is_sent",
-        f"{CORE}/manual.py",
-        "        contingency=old if is_held else _after_the_end_of(order),\n",
-        "        contingency=_after_the_end_of(order),\n",
+        f"{CORE}/contingencies.py",
+        "    after, release = links[-1].after, links[-1].release\n",
+        "    after, release = links[0].after, links[0].release\n",
         "a held order that is amended no longer waits for what it waited for",
-        tests=("tests/execution_daemon/core/test_manual.py::test_an_amended_order_that_is_held_waits_for_the_same",),
+        tests=(f"{GROUPS}::test_the_replacement_of_what_was_never_sent_waits_in_its_place",),
     ),
     Mutant(
         "replacement_outlives_a_refused_cancel",
@@ -82,5 +84,85 @@ MUTANTS = (
         "    null;\n",
         "releasing a kill wipes out one that was engaged meanwhile",
         tests=("tests/bifrost_core/warehouse/test_governance.py",),
+    ),
+    Mutant(
+        "original_held_beside_its_replacement",
+        f"{CORE}/contingencies.py",
+        "        if not original.is_cancel_wanted:\n",
+        "        if not original.is_cancel_wanted and original.status is not OrdStatus.HELD:\n",
+        "after a crash an order and its replacement are both held, and both sent",
+        tests=(f"{GROUPS}::test_a_crash_between_a_replacement_and_the_end_of_its_original_leaves_one_of_them",),
+    ),
+    Mutant(
+        "closed_beside_an_exit",
+        f"{CORE}/contingencies.py",
+        "    if not first.status.is_terminal or _others_are_ending(book, order):\n",
+        "    if not first.status.is_terminal:\n",
+        "a position is closed while an exit that is being canceled may be executed still",
+        tests=(f"{GROUPS}::test_what_closes_waits_for_every_exit_that_may_be_executed_still",),
+    ),
+    Mutant(
+        "sized_at_the_price_of_the_entry",
+        f"{CORE}/manual.py",
+        "        reference_price=last.price if last else ticket.reference_price,\n",
+        "        reference_price=ticket.reference_price,\n",
+        "an exit that the market has come to is off the market, and the other one is canceled",
+        tests=("tests/execution_daemon/core/test_manual.py::test_an_exit_that_the_market_has_come_to_is_amended",),
+    ),
+    Mutant(
+        "amended_once_only",
+        f"{SHELL}/commands.py",
+        "        if ends >= AMENDS_MAX:\n",
+        "        ends = 0\n        if ends >= AMENDS_MAX:\n",
+        "an exit whose cancel was refused once works on for more than is held",
+        tests=(f"{FAULTS}::test_an_exit_is_made_smaller_until_the_broker_does_it",),
+    ),
+    Mutant(
+        "exit_lost_to_a_silence",
+        f"{SHELL}/commands.py",
+        '            log.warning("%s is amended once the broker answers: %s", key, error)\n            return\n',
+        "            is_replaced = False\n",
+        "an exit is canceled because the broker did not answer for a moment",
+        tests=(f"{FAULTS}::test_an_exit_is_kept_while_the_broker_does_not_answer",),
+    ),
+    Mutant(
+        "exits_canceled_with_the_rest_of_the_entry",
+        f"{SHELL}/commands.py",
+        "                if link is not None and link.release is Release.EXECUTED:\n",
+        "                if link is None:\n",
+        "who cancels the rest of an entry is left without a stop",
+        tests=(f"{FAULTS}::test_what_is_left_of_an_entry_is_canceled_and_the_rest_protected",),
+    ),
+    Mutant(
+        "trigger_not_counted",
+        "bifrost_core/trading/risk/model.py",
+        "self.terms.limit_price, self.terms.stop_price)\n",
+        "self.terms.limit_price)\n",
+        "a stop far above the market passes every limit of value",
+        tests=("tests/bifrost_core/trading/test_risk.py::test_an_order_is_worth_what_it_may_cost",),
+    ),
+    Mutant(
+        "worked_in_the_night",
+        f"{CORE}/intents.py",
+        "            start_at=max(at, self.valid_from, session.open_at),\n",
+        "            start_at=max(at, self.valid_from),\n",
+        "what falls due before the open is sent as one order into it",
+        tests=("tests/execution_daemon/core/test_worked.py::test_an_order_is_worked_while_the_session_is_open",),
+    ),
+    Mutant(
+        "one_silence_keeps_all_waiting",
+        f"{SHELL}/sender.py",
+        "            self._looks.again(self.keeper.to_look_up, key)\n",
+        "            await asyncio.sleep(3600)\n",
+        "four orders that nobody can tell of keep every later one unknown",
+        tests=(f"{FAULTS}::test_an_unknown_order_does_not_keep_others_from_being_looked_up",),
+    ),
+    Mutant(
+        "freed_beside_what_is_unknown",
+        f"{SHELL}/daemon.py",
+        "if o.ticket.symbol == symbol and o.is_unknown]:\n",
+        "if o.ticket.symbol == symbol and not o]:\n",
+        "a person frees a symbol in which an order is unknown",
+        tests=(f"{FAULTS}::test_a_symbol_with_an_unknown_order_is_not_freed",),
     ),
 )

@@ -46,12 +46,15 @@ class Proposal:
     awaited: Decimal = ZERO
     is_parent: bool = False
     group: str = ""
+    last_price: Decimal | None = None
 
     @property
     def price(self) -> Decimal | None:
-        """What a share of it can cost at most: its limit, where that is above its reference price."""
-        price, limit = self.reference_price, self.terms.limit_price
-        return limit if price is not None and limit is not None and limit > price else price
+        """What a share of it can cost at most: the highest of reference price, last trade, limit and trigger."""
+        if self.reference_price is None:
+            return None
+        named = (self.reference_price, self.last_price, self.terms.limit_price, self.terms.stop_price)
+        return max(price for price in named if price is not None)
 
     @property
     def value(self) -> Decimal | None:

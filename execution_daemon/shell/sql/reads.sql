@@ -11,9 +11,14 @@ select symbol, reason_code, detail from trading.blocked_symbols where account = 
 
 -- name: live_orders
 -- Orders that can still change, those that ended since the last clean reconciliation, and those that others wait for.
-with live as (
+with recursive live as (
     select l.client_order_id, l.after_id, l.group_id from trading.orders l
     where l.account = %(account)s and l.ord_status not in ('filled', 'canceled', 'rejected', 'expired')
+), awaited as (  -- of what was replaced before it was sent, what it waited for
+    select l.after_id from live l where l.after_id is not null
+    union
+    select o.after_id from awaited a join trading.orders o on o.client_order_id = a.after_id
+    where o.after_id is not null and o.released_qty is null
 )
 select o.client_order_id, o.account, o.batch_id, o.symbol, o.side, o.order_type, o.time_in_force, o.order_qty,
        o.reference_price, o.leg, o.ord_status, o.cum_qty, o.avg_px, o.reserved_value, o.valid_until, o.limit_price,
@@ -22,7 +27,7 @@ select o.client_order_id, o.account, o.batch_id, o.symbol, o.side, o.order_type,
 from trading.orders o
 where o.account = %(account)s
   and (o.client_order_id in (select live.client_order_id from live)
-       or o.client_order_id in (select live.after_id from live where live.after_id is not null)
+       or o.client_order_id in (select awaited.after_id from awaited)
        or o.group_id in (select live.group_id from live where live.group_id is not null)
        or o.parent_id in (select p.parent_id from trading.parent_orders p
                           where p.account = %(account)s and p.status = 'working')

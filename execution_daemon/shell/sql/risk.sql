@@ -41,7 +41,7 @@ with bounds as (
     select coalesce(max(s.close_at), '-infinity') as since
     from reference.sessions s where s.exchange_mic = %(mic)s and s.close_at <= %(now)s
 ), ordered as (
-    select greatest(o.reference_price, o.limit_price) * case
+    select greatest(o.reference_price, o.limit_price, o.stop_price) * case
                when o.ord_status in ('filled', 'canceled', 'rejected', 'expired') then o.cum_qty
                else coalesce(o.released_qty, o.order_qty) end
            * (o.parent_id is null)::integer as value

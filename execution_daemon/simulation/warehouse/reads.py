@@ -56,7 +56,7 @@ def blocked(tx: Transaction, given: Given) -> list[Row]:
 def live_orders(tx: Transaction, given: Given) -> list[Row]:
     mine = tx.tables.account_rows(tx.tables.orders, given["account"])
     live = [row for row in mine if row["ord_status"] not in ENDED]
-    ids = {row["client_order_id"] for row in live} | {row["after_id"] for row in live}
+    ids = {row["client_order_id"] for row in live} | _awaited(tx, live)
     groups = {row["group_id"] for row in live} - {None}
     parents = {
         row["parent_id"]
@@ -73,6 +73,21 @@ def live_orders(tx: Transaction, given: Given) -> list[Row]:
         or row["updated_at"] >= since
     ]
     return [_only(row, ORDER) for row in sorted(rows, key=lambda r: (r["created_at"], r["client_order_id"]))]
+
+
+def _awaited(tx: Transaction, live: list[Row]) -> set[str]:
+    """What held orders wait for; of what was replaced before it was sent, what it waited for."""
+    found: set[str] = set()
+    ask = [row["after_id"] for row in live]
+    while ask:
+        key = ask.pop()
+        if key is None or key in found:
+            continue
+        found.add(key)
+        row = tx.tables.orders.get(key)
+        if row is not None and row["released_qty"] is None:
+            ask.append(row["after_id"])
+    return found
 
 
 @statement

@@ -102,7 +102,7 @@ def _ordered(tables: Tables, given: Given) -> list[Decimal]:
 
 
 def _price(order: Row) -> Decimal:
-    prices: list[Decimal] = [order["reference_price"], order["limit_price"] or ZERO]
+    prices: list[Decimal] = [order["reference_price"], order["limit_price"] or ZERO, order["stop_price"] or ZERO]
     return max(prices)
 
 

@@ -464,7 +464,7 @@ def test_slices_conserve_their_parent():
         (limited("100"), Resting(Side.SELL, None), RiskCode.SELF_MATCH),
         (ORDER, Resting(Side.BUY, D(100)), None),
         (replace(ORDER, awaited=D(1)), Resting(Side.SELL, None), None),
-        (replace(ORDER, terms=Terms(OrdType.STOP, stop_price=D(105))), Resting(Side.SELL, None), None),
+        (replace(ORDER, terms=Terms(OrdType.STOP, stop_price=D(100))), Resting(Side.SELL, None), None),
     ],
 )
 def test_self_match_edges(order, resting, expected):
@@ -547,6 +547,14 @@ def test_order_value():
     """A fat finger; a limit above the reference price counts in full."""
     edges(code(), code(replace(ORDER, qty=D(101))), RiskCode.MAX_ORDER_VALUE)
     assert code(limited("100.01")) is RiskCode.MAX_ORDER_VALUE
+
+
+def test_an_order_is_worth_what_it_may_cost():
+    """A stop far above the market, or a price named below it, would pass every limit of value."""
+    stop = replace(ORDER, terms=Terms(OrdType.STOP, stop_price=D("100.01")))
+    assert code(stop) is RiskCode.MAX_ORDER_VALUE
+    at, above = (code(replace(ORDER, last_price=D(price))) for price in ("100", "100.01"))
+    edges(at, above, RiskCode.MAX_ORDER_VALUE)
 
 
 def test_a_parent_may_be_larger_than_an_order():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bifrost_core.trading.schedules import Algo, Schedule, due_shares, slice_at
+from bifrost_core.trading.schedules import Algo, Schedule, due_shares, profile_between, slice_at
 
 D = Decimal
 START = datetime(2013, 2, 20, 14, 30, tzinfo=UTC)
@@ -64,3 +64,17 @@ def test_the_slices_of_the_day():
 def test_nonsense_is_named(wrong):
     """It would fail in the middle of the day."""
     assert wrong.objection()
+
+
+@given(st.integers(0, 99), st.integers(1, 100))
+def test_the_profile_of_a_part_sums_to_one(begin, length):
+    """An order would be left over, or asked for twice."""
+    part = profile_between(PROFILE, D(begin) / 100, D(min(begin + length, 100)) / 100)
+    assert len(part) == len(PROFILE)
+    assert abs(sum(part) - 1) < D("1e-20")
+    assert min(part) >= 0
+
+
+def test_a_part_without_volume_is_even():
+    """There would be no schedule at all."""
+    assert profile_between((D(1), D(0)), D("0.5"), D(1)) == (D("0.5"), D("0.5"))

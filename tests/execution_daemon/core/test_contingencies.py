@@ -9,7 +9,7 @@ import pytest
 
 from bifrost_core.trading.orders import Block, BlockCode, ExecType, Order, OrderEvent, OrdStatus, Send, Unblock, opened
 from bifrost_core.trading.terms import Contingency, OrdType, Release, Terms
-from execution_daemon.core.book import Amend, Book, Breaks, Cancel, CancelAsked, Committed, Reported, prune
+from execution_daemon.core.book import Amend, Book, Breaks, Cancel, CancelAsked, Committed, Reported, Restarted, prune
 from execution_daemon.core.contingencies import all_due
 from execution_daemon.core.step import handle
 from tests.execution_daemon.core.conftest import NOW, ticket
@@ -106,6 +106,52 @@ def test_a_leg_whose_replacement_is_committed_is_canceled():
     assert book.orders["loss"].is_cancel_wanted
 
 
+def replaced_unsent() -> Book:
+    """A bracket whose stop was replaced before the entry was executed."""
+    legs = [waiting(k, "entry", Release.EXECUTED, is_oco=True) for k in ("profit", "loss")]
+    book, _ = committed(ticket("entry"), *legs)
+    book, _ = handle(book, Committed((waiting("later", "loss", Release.ENDED, is_oco=True),)), NOW)
+    return book
+
+
+def test_the_replacement_of_what_was_never_sent_waits_in_its_place():
+    """It would be sent before the entry is executed: a stop without a position."""
+    book = replaced_unsent()
+    assert (book.orders["loss"].status, book.orders["later"].status) == (OrdStatus.CANCELED, OrdStatus.HELD)
+    book, _ = handle(book, Committed((waiting("last", "later", Release.ENDED, is_oco=True),)), NOW)
+    assert book.orders["last"].status is OrdStatus.HELD
+    assert prune(book).orders.keys() == book.orders.keys()
+    _, effects = tell(book, "entry", ExecType.FILL, 100)
+    assert [e for e in effects if isinstance(e, Send)] == [Send("profit"), Send("last")]
+    ended, _ = tell(book, "entry", ExecType.CANCELED)
+    assert ended.orders["last"].status is OrdStatus.CANCELED
+
+
+def test_a_crash_between_a_replacement_and_the_end_of_its_original_leaves_one_of_them():
+    """Both would be held, and both be sent once the entry is executed."""
+    book = replaced_unsent()
+    stop = opened(waiting("loss", "entry", Release.EXECUTED, is_oco=True))
+    book = replace(book, orders={**book.orders, "loss": stop})
+    book, _ = handle(book, Restarted(NOW), NOW)
+    assert book.orders["loss"].status is OrdStatus.CANCELED
+    _, effects = tell(book, "entry", ExecType.FILL, 100)
+    assert [e for e in effects if isinstance(e, Send)] == [Send("profit"), Send("later")]
+
+
+@pytest.mark.parametrize("filled", [0, 100])
+def test_what_closes_waits_for_every_exit_that_may_be_executed_still(filled):
+    """One exit was canceled, the other one sold, and the closing order sold it again."""
+    book = two_legs()
+    for key in ("a", "b"):
+        book, _ = handle(book, CancelAsked(key, NOW, "flatten"), NOW)
+    book, _ = handle(book, Committed((waiting("close", "a", Release.ENDED, is_oco=True),)), NOW)
+    book, effects = tell(book, "a", ExecType.CANCELED)
+    assert not [e for e in effects if isinstance(e, Send)]
+    book, effects = tell(book, "b", ExecType.FILL if filled else ExecType.CANCELED, filled)
+    assert [e for e in effects if isinstance(e, Send)] == ([] if filled else [Send("close")])
+    assert book.orders["close"].status is (OrdStatus.CANCELED if filled else OrdStatus.PENDING_NEW)
+
+
 @pytest.mark.parametrize(("filled", "sent"), [(0, 60), (30, 60), (50, 50), (100, 0)])
 def test_a_replacement_is_sent_for_at_most_what_the_original_left(filled, sent):
     """Cancel and replace would trade more than was wanted when the original fills while it is being canceled."""
@@ -153,14 +199,26 @@ def test_a_cancel_that_the_broker_refuses_ends_the_replacement():
     assert not book.orders["old"].is_cancel_wanted
 
 
-def test_a_leg_that_the_broker_has_not_answered_yet_is_kept():
+def test_a_leg_of_which_nothing_is_known_is_kept():
     """The target filled in part before the stop was answered: what was left of the position had no stop."""
     book = two_legs()
-    book = replace(book, orders={**book.orders, "b": replace(book.orders["b"], status=OrdStatus.PENDING_NEW)})
+    book = replace(book, orders={**book.orders, "b": replace(book.orders["b"], status=OrdStatus.UNKNOWN)})
     book, effects = tell(book, "a", ExecType.PARTIAL_FILL, 40)
     assert not book.orders["b"].is_cancel_wanted
     _book, effects = tell(book, "b", ExecType.NEW)
     assert effects[-1] == Amend("b", D(60))
+
+
+def test_a_leg_that_was_not_sent_yet_is_amended_at_once():
+    """It would be sent for more than is left."""
+    book = two_legs()
+    book = replace(book, orders={**book.orders, "b": replace(book.orders["b"], status=OrdStatus.PENDING_NEW)})
+    book, effects = tell(book, "a", ExecType.PARTIAL_FILL, 40)
+    assert effects[-1] == Amend("b", D(60))
+    book, effects = handle(book, Committed((waiting("smaller", "b", Release.ENDED, 60, is_oco=True),)), NOW)
+    assert book.orders["b"].is_cancel_wanted
+    _book, effects = tell(book, "b", ExecType.CANCELED)
+    assert effects[-1] == Send("smaller")
 
 
 def test_exits_of_an_entry_that_was_busted_are_canceled():

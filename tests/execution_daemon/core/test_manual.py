@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bifrost_core.errors import BrokerError
 from bifrost_core.trading.orders import Order, OrdStatus
 from bifrost_core.trading.positions import Holdings, Position
-from bifrost_core.trading.risk import RiskCode
+from bifrost_core.trading.risk import Quote, RiskCode
 from bifrost_core.trading.terms import OrdType, Release, Side, Terms
 from execution_daemon.core.book import Book, signed_leaves
 from execution_daemon.core.intents import decide_all, last_prices
@@ -87,10 +88,26 @@ def test_an_amended_order_that_is_held_waits_for_the_same():
     stop = replace(stop, status=OrdStatus.HELD)
     book = replace(FLAT, orders={one.ticket.client_order_id: one for one in (entry, stop)})
     ask = amended(replace(DESK, command_id=uuid.UUID(int=8)), book, stop, None, None, D(47))
-    assert ask.ticket.contingency == stop.ticket.contingency
+    link = ask.ticket.contingency
+    assert (link.after, link.replaces, link.is_oco) == (stop.ticket.client_order_id, True, True)
     assert ask.awaited == 100
+    again = Order(ask.ticket, OrdStatus.HELD)
+    ended = replace(stop, status=OrdStatus.CANCELED)
+    orders = {one.ticket.client_order_id: one for one in (entry, ended, again)}
+    once_more = replace(DESK, command_id=uuid.UUID(int=9))
+    assert amended(once_more, replace(FLAT, orders=orders), again, None, None, D(46)).awaited == 100
     others = replace(book, orders={entry.ticket.client_order_id: entry})
     assert decided(others, (ask,))[1] == [None]
+
+
+def test_an_exit_that_the_market_has_come_to_is_amended():
+    """At the price of the entry it is off the market: the stop would be canceled once part of the profit is taken."""
+    bracket = ManualOrder("AAPL", Side.BUY, D(100), Terms(), None, take_profit=D(57), stop_loss=D(45))
+    intents, _ = decided(FLAT, asked_for(DESK, FLAT, bracket))
+    _, _, stop = (Order(one.ticket, OrdStatus.NEW) for one in intents)
+    risen = replace(MARKET, last_trades={"AAPL": Quote(D(57), MARKET.now - timedelta(hours=1), D("56.9"), D("57.1"))})
+    ask = amended(replace(DESK, command_id=uuid.UUID(int=8), market=risen), LONG, stop, D(70), None, None)
+    assert [one.denied for one in decide_all(LONG, (ask,), risen, CONTROLS, last_prices(risen)).intents] == [None]
 
 
 def test_an_order_after_another_is_what_it_will_be_then():

@@ -59,3 +59,30 @@ def test_yesterdays_volume_is_not_todays():
     assert schedule_of("pov", before, "AAPL", PACE).start_volume == 0
     after = with_volume(MARKET, "AAPL", 700, HOURS.open_at + timedelta(minutes=1))
     assert after.volume("AAPL") == 700
+
+
+def parents(schedules, market, **changes):
+    orders = replace(batch({"AAPL": "0.1"}), **changes)
+    decided = work(Book("paper", Holdings(D(1_000_000))), orders, market, CONTROLS, schedules=schedules)
+    return [intent.parent for intent in decided.intents]
+
+
+def test_an_order_is_worked_while_the_session_is_open():
+    """What fell due in the night would all be sent as one order into the open."""
+    twap = {"AAPL": Schedule(Algo.TWAP)}
+    (before,) = parents(twap, MARKET)
+    assert (before.start_at, before.end_at) == (HOURS.open_at, HOURS.close_at)
+    later = replace(MARKET, now=HOURS.open_at + timedelta(hours=1))
+    (begun,) = parents(twap, later)
+    assert (begun.start_at, begun.end_at) == (later.now, HOURS.close_at)
+
+
+def test_what_begins_at_noon_follows_the_afternoon():
+    """A day's volume would be squeezed into what is left of it, the open's rush at noon."""
+    noon = replace(MARKET, now=HOURS.open_at + (HOURS.close_at - HOURS.open_at) / 2)
+    profile = {"AAPL": tuple(D(n) for n in ("0.5", "0.1", "0.1", "0.3"))}
+    assert schedule_of("vwap", MARKET, "AAPL", Pace(D("0.1"), profile)).profile == profile["AAPL"]
+    found = schedule_of("vwap", noon, "AAPL", Pace(D("0.1"), profile)).profile
+    assert found == (D("0.125"), D("0.125"), D("0.375"), D("0.375"))
+    until = HOURS.open_at + (HOURS.close_at - HOURS.open_at) * 3 / 4
+    assert schedule_of("vwap", noon, "AAPL", Pace(D("0.1"), profile, until)).profile == (D("0.25"),) * 4

@@ -19,8 +19,17 @@ from bifrost_core.trading.throttle import Throttle
 from bifrost_core.warehouse.connect import Role, connect
 from execution_daemon.api.app import create_app
 from execution_daemon.api.gauges import gauges_of
-from execution_daemon.brokers.port import AdjustmentKind, BrokerUnclear, Connected, NotListed
+from execution_daemon.brokers.port import (
+    AdjustmentKind,
+    BrokerRefused,
+    BrokerStatus,
+    BrokerUnclear,
+    Connected,
+    ExecKind,
+    NotListed,
+)
 from execution_daemon.brokers.simulated import Fault, SimulatedBroker
+from execution_daemon.brokers.simulated_ledger import report_of
 from execution_daemon.core.book import Blocked
 from execution_daemon.core.manual import ManualOrder
 from execution_daemon.errors import LeaseLost, StoreFailed
@@ -41,6 +50,21 @@ class Poor(SimulatedBroker):
     flaps = 0
     fills_asked = 0
     recalled: dict[str, Decimal] | None = None
+    keeps = 0
+    is_unclear = False
+    never_told: frozenset[str] | set[str] = frozenset()
+
+    async def cancel(self, client_order_id):
+        if self.keeps:
+            self.keeps -= 1
+            state = self.ledger.orders[client_order_id]
+            raise BrokerRefused(report_of(state, ExecKind.REJECTED, self.now, "it is being looked at"), "busy")
+        await super().cancel(client_order_id)
+
+    async def last_trade(self, symbols):
+        if self.is_unclear:
+            raise BrokerUnclear("nobody answers")
+        return await super().last_trade(symbols)
 
     def recall(self, commissions):
         self.recalled = dict(commissions)
@@ -71,6 +95,8 @@ class Poor(SimulatedBroker):
         return await super().fills(self._listed(since))
 
     async def find(self, client_order_id):
+        if self.is_unclear or client_order_id in self.never_told:
+            raise BrokerUnclear("nobody knows")
         if client_order_id == self.lost:
             raise NotListed(f"{client_order_id} is listed no more")
         return await super().find(client_order_id)
@@ -515,6 +541,88 @@ async def test_a_partly_filled_exit_has_the_other_replaced_once(floor):
         floor.broker.execute(floor.broker.accepted[1], Decimal(40))
         await floor.until(lambda: len(floor.broker.accepted) == 4)
     assert floor.read("select order_qty from trading.orders where release = 'ended'") == [(Decimal(60),)]
+
+
+async def in_a_bracket(floor, daemon):
+    """A hundred MSFT with their exits at work; the ids of entry, profit and stop."""
+    entry = Terms(time_in_force=TimeInForce.OPG)
+    order = ManualOrder("MSFT", Side.BUY, Decimal(100), entry, None, take_profit=Decimal(29), stop_loss=Decimal(27))
+    await daemon.commands.submit(order, "ann", uuid.uuid4())
+    await floor.until(lambda: len(floor.broker.accepted) == 1)
+    floor.broker.execute(floor.broker.accepted[0])
+    await floor.until(lambda: len(floor.broker.accepted) == 3)
+    return tuple(floor.broker.accepted)
+
+
+async def test_an_exit_is_made_smaller_until_the_broker_does_it(floor):
+    """After one refused cancel the exit worked on for all it was for, and more was sold than was held."""
+    async with floor.trading() as daemon:
+        _, profit, stop = await in_a_bracket(floor, daemon)
+        floor.broker.keeps = 1
+        floor.broker.execute(profit, Decimal(40))
+        await floor.until(lambda: len(floor.broker.accepted) == 4)
+    assert floor.broker.ledger.orders[stop].status is BrokerStatus.CANCELED
+    replaced = "select ord_status, order_qty from trading.orders where release = 'ended' order by created_at"
+    assert floor.read(replaced) == [("canceled", Decimal(60)), ("new", Decimal(60))]
+
+
+async def test_an_exit_that_cannot_be_made_smaller_is_canceled(floor):
+    """The broker would be asked for ever, with an order on record for each time."""
+    async with floor.trading() as daemon:
+        _, profit, stop = await in_a_bracket(floor, daemon)
+        floor.broker.keeps = 5
+        floor.broker.execute(profit, Decimal(40))
+        await floor.until(lambda: not floor.broker.ledger.orders[stop].status.is_open)
+    assert floor.read("select count(*) from trading.orders where release = 'ended'") == [(3,)]
+
+
+async def test_an_exit_is_kept_while_the_broker_does_not_answer(floor):
+    """What is left of the position would lose its stop to a moment without an answer."""
+    async with floor.trading() as daemon:
+        _, profit, stop = await in_a_bracket(floor, daemon)
+        floor.broker.is_unclear = True
+        floor.broker.execute(profit, Decimal(40))
+        await floor.until(lambda: daemon.parts.keeper.book.orders[profit].cum_qty == 40)
+        assert floor.broker.ledger.orders[stop].status.is_open
+        floor.broker.is_unclear = False
+        await floor.until(lambda: len(floor.broker.accepted) == 4)
+    assert floor.broker.ledger.orders[floor.broker.accepted[3]].qty == 60
+
+
+async def test_what_is_left_of_an_entry_is_canceled_and_the_rest_protected(floor):
+    """Who cancels the rest of an entry would be left with a position and no stop."""
+    entry = Terms(time_in_force=TimeInForce.OPG)
+    order = ManualOrder("MSFT", Side.BUY, Decimal(100), entry, None, take_profit=Decimal(29), stop_loss=Decimal(27))
+    async with floor.trading() as daemon:
+        await daemon.commands.submit(order, "ann", uuid.uuid4())
+        await floor.until(lambda: len(floor.broker.accepted) == 1)
+        floor.broker.execute(floor.broker.accepted[0], Decimal(60))
+        await daemon.commands.cancel(floor.broker.accepted[0], "ann", "enough")
+        await floor.until(lambda: len(floor.broker.accepted) == 3)
+    assert {floor.broker.ledger.orders[key].qty for key in floor.broker.accepted[1:]} == {Decimal(60)}
+
+
+async def test_an_unknown_order_does_not_keep_others_from_being_looked_up(floor):
+    """Four that nobody can tell of would keep every later one unknown, and its symbol blocked."""
+    floor.broker.never_told = set()
+    async with floor.trading() as daemon:
+        floor.broker.plan(Fault.LOST_ANSWER, 5)
+        floor.write(dict.fromkeys(CLOSES, "0.05"))
+        await floor.until(lambda: len(floor.broker.accepted) == 5)
+        told = floor.broker.accepted[-1]
+        floor.broker.never_told |= set(floor.broker.accepted[:-1])
+        await floor.until(lambda: not daemon.parts.keeper.book.orders[told].is_unknown)
+
+
+async def test_a_symbol_with_an_unknown_order_is_not_freed(floor):
+    """New orders would go out beside one of which nobody knows whether it works."""
+    async with floor.trading() as daemon:
+        floor.broker.plan(Fault.LOST_REQUEST)
+        floor.write({"MSFT": "0.1"})
+        await floor.until(lambda: any(o.is_unknown for o in daemon.parts.keeper.book.orders.values()))
+        floor.broker.is_unclear = True
+        with pytest.raises(BrokerError, match="is unknown"):
+            await daemon.unblock("MSFT", "ann")
 
 
 async def test_only_a_stop_that_was_asked_for_lets_the_lease_go(floor):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
+from psycopg.rows import DictRow
 
 from bifrost_core.warehouse.tokens import Scope
 from execution_daemon.api import problems
@@ -20,7 +21,7 @@ from execution_daemon.api.problems import Kind, ProblemError
 
 HEARTBEAT_SECONDS = 15.0
 SEND_SECONDS = 10.0
-TOKEN_ENDED, TOO_SLOW, FULL, AWAY = 4401, 4408, 4429, 4503
+TOKEN_ENDED, TOO_SLOW, NO_SUCH_PLACE, FULL, AWAY = 4401, 4408, 4409, 4429, 4503
 SEQ_MAX = 2**63 - 1
 router = APIRouter()
 
@@ -56,14 +57,19 @@ async def _admitted(socket: WebSocket, context: Context) -> Listener | None:
     return listener
 
 
+class NoSuchPlaceError(Exception):
+    """The chain does not lead on from where the listener is: it never did, or an older one was restored."""
+
+
 @dataclass(slots=True)
 class Listener:
-    """Who listens, by which token, and until when (of the loop's time) that is known to be in force."""
+    """Who listens, by which token, until when (of the loop's time) that is known to be in force, and what came last."""
 
     socket: WebSocket
     context: Context
     token: str
     known_until: float = 0.0
+    last_hash: str | None = None
 
     async def ensure_may_read(self) -> None:
         """Raise ProblemError where the token has ended since: looked at once per heartbeat, however much happens."""
@@ -71,6 +77,14 @@ class Listener:
         if now >= self.known_until:
             ensure_scope(await identify(self.context, self.token), Scope.READ)
             self.known_until = now + HEARTBEAT_SECONDS
+
+    async def send_entry(self, row: DictRow) -> None:
+        """Raise ProblemError, TimeoutError, or NoSuchPlaceError where it does not follow what was sent before."""
+        await self.ensure_may_read()
+        if self.last_hash not in (None, row["prev_hash"]):
+            raise NoSuchPlaceError(f"another chain goes on at {row['seq']}: begin anew")
+        await self.send(entry(row))
+        self.last_hash = row["entry_hash"]
 
     async def send(self, message: dict[str, Any]) -> None:
         """Raise TimeoutError where the listener does not take it."""
@@ -110,11 +124,16 @@ async def _send_all(listener: Listener, after: int | None) -> tuple[int, str]:
         place = await feed.head() if after is None else after
         while True:
             await listener.ensure_may_read()
-            for row in await feed.page(place):
-                await listener.send(entry(row))
+            rows = await feed.page(place)
+            if not rows and (end := await feed.head()) < place:
+                raise NoSuchPlaceError(f"the chain ends at {end}: begin anew")
+            for row in rows:
+                await listener.send_entry(row)
                 place = row["seq"]
             if not await feed.wait(place, HEARTBEAT_SECONDS):
                 await listener.send({"seq": place, "kind": "heartbeat"})
+    except NoSuchPlaceError as problem:
+        return NO_SUCH_PLACE, str(problem)
     except TimeoutError:
         return TOO_SLOW, f"nothing was taken for {SEND_SECONDS:.0f} s"
     except ProblemError as problem:

@@ -74,7 +74,7 @@ class Feed:
                 head = await self.head()
             except ProblemError:
                 head = self._head  # who listens finds out by reading
-            if head > self._head:
+            if head != self._head:  # less where an older chain was restored
                 async with self._grew:
                     self._head = head
                     self._grew.notify_all()

@@ -70,7 +70,8 @@ where account in (%(account)s, '*') and effective_at <= now()
 order by code, account = '*', version desc
 
 -- name: chain
-select seq, kind, payload, event_at, recorded_at, encode(entry_hash, 'hex') as entry_hash
+select seq, kind, payload, event_at, recorded_at, encode(prev_hash, 'hex') as prev_hash,
+       encode(entry_hash, 'hex') as entry_hash
 from audit.chain where seq > %(after)s order by seq limit %(limit)s
 
 -- name: chain_head

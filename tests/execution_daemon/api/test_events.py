@@ -191,6 +191,74 @@ async def test_a_token_that_is_revoked_hears_no_more(address, settings, token, m
     assert closed.value.rcvd.code == events.TOKEN_ENDED
 
 
+async def test_a_revoked_token_hears_no_more_in_the_middle_of_a_page(address, settings, token, monkeypatch):
+    """Who takes slowly would be told 200 more entries, up to 10 s for each, after being shut out."""
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.2)
+    with connect(settings, Role.OWNER) as connection:
+        payload = "jsonb_build_object('x', repeat('y', 200000))"
+        connection.execute(f"select audit.append('big', {payload}, now()) from generate_series(1, {feed.PAGE})")
+    reads = token("t", Scope.READ)
+    slow = ws_connect(f"{address}?after=0", additional_headers=reads, max_queue=1, compression=None)
+    async with slow as listener:
+        await take(listener, 2)
+        tokens.revoke(settings, "t", "test")
+        await asyncio.sleep(0.5)
+        with pytest.raises(ConnectionClosed) as closed:
+            await take(listener, feed.PAGE // 2)
+    assert closed.value.rcvd.code == events.TOKEN_ENDED
+
+
+async def test_a_place_beyond_the_end_is_told(address, settings, reader):
+    """Whoever comes back with a number of another chain would never hear of the entries up to it."""
+    end = end_of_chain(settings)
+    async with listening(address, reader, after=end + 1) as listener:
+        with pytest.raises(ConnectionClosed) as closed:
+            await take(listener, 1)
+    told = closed.value.rcvd
+    assert (told.code, told.reason) == (events.NO_SUCH_PLACE, f"the chain ends at {end}: begin anew")
+
+
+def end_of_chain(settings):
+    with connect(settings, Role.READER) as connection:
+        return connection.execute("select seq from audit.chain_head").fetchone()[0]
+
+
+def restore(settings, keep, then=0):
+    """As a backup does that ends after `keep` entries, before which nobody looks another `then` are appended."""
+    with connect(settings, Role.OWNER) as connection:
+        connection.execute("alter table audit.chain disable trigger user")
+        connection.execute("delete from audit.chain where seq > %s", (keep,))
+        connection.execute(
+            "update audit.chain_head set seq = c.seq, entry_hash = c.entry_hash from audit.chain c where c.seq = %s",
+            (keep,),
+        )
+        connection.execute("alter table audit.chain enable trigger user")
+        connection.execute("select audit.append('other', '{}', now()) from generate_series(1, %s)", (then,))
+
+
+@pytest.mark.parametrize(("then", "reason"), [(0, "the chain ends at "), (20, "another chain goes on at ")])
+async def test_a_restore_is_told_to_who_listens(app, address, settings, reader, monkeypatch, then, reason):
+    """Entries of two histories would follow each other, with some of the newer one left out."""
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.2)
+    append(settings, 10)
+    end = end_of_chain(settings)
+    async with listening(address, reader, after=end - 2) as listener:
+        await take(listener, 2)
+        restore(settings, end - 5, then)
+        with pytest.raises(ConnectionClosed) as closed:
+            while (await take(listener, 1))[0]["kind"] != "other":
+                pass
+    assert closed.value.rcvd.code == events.NO_SUCH_PLACE
+    assert closed.value.rcvd.reason.startswith(reason)
+    end = end_of_chain(settings)
+    async with listening(address, reader, after=end) as listener:
+        await asyncio.sleep(2 * feed.LOOK_SECONDS)
+        assert not await app.state.context.feed.wait(end, 0.2)  # it would read the warehouse in a circle
+        append(settings, 1, "news")
+        kinds = [one["kind"] for one in await take(listener, 4)]
+    assert "news" in kinds
+
+
 async def test_nobody_listens_nobody_looks(app, settings):
     """Idle, the daemon must not ask the warehouse ten times a second."""
     one = app.state.context.feed

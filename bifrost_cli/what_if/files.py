@@ -31,7 +31,17 @@ def _csv(text: str) -> Mapping[str, Any]:
 
 def _limit(file: Path, code: str, value: Any) -> Limit:
     try:
-        known, number = LimitCode(code), Decimal(value)
+        known, number = LimitCode(code), _amount(value)
     except (ValueError, InvalidOperation, TypeError) as error:
         raise SettingsError(f"{file}: {code} = {value!r} is no limit", "See `bifrost limits show`") from error
     return Limit(known, number, UNITS[known])
+
+
+def _amount(value: Any) -> Decimal:
+    """The number, finite and at least zero. Raises ValueError, TypeError or InvalidOperation for anything else."""
+    if isinstance(value, bool):  # Decimal(True) is 1
+        raise TypeError("a boolean")
+    number = Decimal(value)
+    if not number.is_finite() or number < 0:
+        raise ValueError("not finite, or negative")
+    return number

@@ -64,12 +64,25 @@ def test_both_kinds_of_file(tmp_path, name, text):
     assert found == {LimitCode.MAX_GROSS: Decimal("1.5"), LimitCode.MAX_ORDER_QTY: Decimal(7)}
 
 
-@pytest.mark.parametrize("text", ["MAX_FUN = 1", "MAX_GROSS = 'x'", "MAX_GROSS", "[MAX_GROSS]"])
+@pytest.mark.parametrize(
+    "text",
+    ["MAX_FUN = 1", "MAX_GROSS = 'x'", "MAX_GROSS", "[MAX_GROSS]", "MAX_GROSS = nan", "MAX_GROSS = 'NaN'",
+     "MAX_GROSS = inf", "MAX_GROSS = '-Infinity'", "MAX_GROSS = -1.5", "MAX_GROSS = -1", "MAX_GROSS = true",
+     "MAX_GROSS = [1]"],
+)  # fmt: skip
 def test_a_file_that_is_none(tmp_path, text):
     """A typing error must not try something else."""
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(SettingsError):
         read_limits(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1", ""])
+def test_a_column_of_what_is_no_limit(tmp_path, value):
+    """Nothing would be denied under a limit that no number exceeds, and all of it under one below zero."""
+    (tmp_path / "a.csv").write_text(f"code,value\nMAX_GROSS,{value}\n")
+    with pytest.raises(SettingsError, match="is no limit"):
+        read_limits(tmp_path / "a.csv")
 
 
 def test_limits_of_every_known_account_can_be_set(settings, owner):

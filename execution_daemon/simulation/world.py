@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from bifrost_core.calendar import Session
+from bifrost_core.errors import BrokerError
 from bifrost_core.settings import Settings
 from bifrost_core.trading.limits import DEFAULT_LIMITS
 from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
@@ -501,8 +502,12 @@ class World:
             self.loop.create_task(self._ask_unblock(self._leader(), row["symbol"]), name="operator")
 
     async def _ask_unblock(self, machine: Machine, symbol: str) -> None:
-        if machine.daemon is not None:
-            await machine.daemon.unblock(symbol, "operator")
+        while machine.daemon is not None and machine.is_up:
+            try:
+                await machine.daemon.unblock(symbol, "operator")
+                return
+            except BrokerError:  # an order in it is unknown still
+                await asyncio.sleep(0.5)
 
     async def _last_session(self) -> None:
         """A day without faults: a good batch is traded through an open and a close."""

@@ -122,7 +122,7 @@ async def unblock(here: Here, caller: RiskOfficer, once: Command, body: Unblock)
     """Let a blocked symbol trade again."""
 
     async def work(_id: UUID) -> Unblocked:
-        if not await here.daemon.unblock(body.symbol, caller.name):
+        if not await of_the_daemon(here.daemon.unblock(body.symbol, caller.name)):
             raise ProblemError(Kind.NOT_FOUND, f"{body.symbol} is not blocked")
         return Unblocked(symbol=body.symbol, actor=caller.name)
 

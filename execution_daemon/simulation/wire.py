@@ -79,19 +79,20 @@ class Wire:
         return await answer
 
     async def _carry(self, ask: Callable[[], Awaitable[T]], answer: asyncio.Future[T], about: str) -> None:
-        network = self._network
+        network, failure = self._network, None
         try:
             await asyncio.sleep(network.leg())
             told = await self._reach(ask)
         except BrokerError as error:
-            await asyncio.sleep(network.leg())
-            if not answer.done():
-                answer.set_exception(error)
-            return
+            failure = error
         finally:
-            network.in_flight[about] -= 1
+            network.in_flight[about] -= 1  # what is left to come is the answer
         await asyncio.sleep(network.leg())
-        if not answer.done():
+        if answer.done():
+            return
+        if failure is not None:
+            answer.set_exception(failure)
+        else:
             answer.set_result(told)
 
     async def _reach(self, ask: Callable[[], Awaitable[T]]) -> T:

@@ -112,6 +112,15 @@ class Halted(BaseModel):
     )
 
 
+class Concluded(BaseModel):
+    """An order that has ended on a person's word."""
+
+    model_config = example(client_order_id=ID, actor="anna", reason="TWS shows it as canceled on Friday")
+    client_order_id: str
+    actor: str
+    reason: str
+
+
 class Canceling(BaseModel):
     """Orders that the broker was asked to cancel: how they end comes as events."""
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from execution_daemon.api.bodies import AllDecided, Amend, Because, Canceling
-from execution_daemon.api.calls import COMMAND, Command, Here, Trader, of_the_daemon
+from execution_daemon.api.bodies import AllDecided, Amend, Because, Canceling, Concluded
+from execution_daemon.api.calls import COMMAND, Command, Here, RiskOfficer, Trader, of_the_daemon
 from execution_daemon.api.fields import ORDER_ID
 from execution_daemon.api.order_bodies import NewOrder, OneOf
 
@@ -60,5 +60,17 @@ async def amend(here: Here, caller: Trader, once: Command, client_order_id: Orde
         changed = (body.qty, body.limit_price, body.stop_price)
         asked = here.commands.amend(client_order_id, *changed, caller.name, command_id)
         return AllDecided.of(await of_the_daemon(asked))
+
+    return await once.run(caller, body, work)
+
+
+@router.post("/orders/{client_order_id}/conclude", responses=COMMAND, response_model=Concluded)
+async def conclude(here: Here, caller: RiskOfficer, once: Command, client_order_id: OrderId, body: Because) -> Response:
+    """End an unknown order, of which the broker, asked once more, can say nothing: a person has seen what it became."""
+
+    async def work(_id: UUID) -> Concluded:
+        await here.ensure_order(client_order_id)
+        await of_the_daemon(here.daemon.conclude(client_order_id, body.reason, caller.name))
+        return Concluded(client_order_id=client_order_id, actor=caller.name, reason=body.reason)
 
     return await once.run(caller, body, work)

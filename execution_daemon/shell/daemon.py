@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from bifrost_core.errors import BrokerError
 from bifrost_core.settings import Settings
-from bifrost_core.trading.orders import BlockCode, OrdStatus, Unblock
-from execution_daemon.brokers.port import Broker, BrokerUnclear, Connected, ExecutionReport
+from bifrost_core.trading.orders import BlockCode, ExecType, OrderEvent, OrdStatus, Unblock
+from execution_daemon.brokers.port import Broker, BrokerUnclear, Connected, ExecutionReport, NotListed
 from execution_daemon.core.book import Book, Reported, Restarted
 from execution_daemon.core.reports import event_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
@@ -297,6 +297,25 @@ class Daemon:
             return True
 
         return await self.inbox.ask(work)
+
+    async def conclude(self, client_order_id: str, reason: str, actor: str) -> None:
+        """A person says that an unknown order has ended: where the broker is asked, and lists it no more.
+
+        Raises BrokerError where it is not unknown, or the broker does know.
+        """
+
+        async def work() -> None:
+            order = self.parts.keeper.book.orders.get(client_order_id)
+            if order is None or not order.is_unknown:
+                raise BrokerError(f"order {client_order_id} is not unknown", "The broker says what becomes of it")
+            with contextlib.suppress(NotListed):
+                await self.broker.find(client_order_id)
+                raise BrokerError(f"the broker knows of order {client_order_id}", "It is looked up: wait a moment")
+            why = f"ended by {actor}, for the broker lists it no more: {reason}"
+            event = OrderEvent(ExecType.CANCELED, self.clock.now(), text=why)
+            await self.parts.keeper.apply(Reported(client_order_id, event))
+
+        await self.inbox.ask(work)
 
     async def state(self) -> dict[str, Any]:
         """What the control plane shows."""

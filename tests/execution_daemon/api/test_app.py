@@ -17,6 +17,7 @@ COMMANDS = {
     "/halt": Scope.TRADE, "/cancel-all": Scope.TRADE, "/flatten": Scope.TRADE, "/reconcile": Scope.TRADE,
     "/wake": Scope.TRADE, "/resume": Scope.RISK, "/approve": Scope.RISK, "/apply": Scope.RISK, "/unblock": Scope.RISK,
     "/batches/6f9619ff-8b86-5d01-b42d-00cf4fc964ff/release": Scope.RISK, "/tokens/x/revoke": Scope.ADMIN,
+    "/orders/x/conclude": Scope.RISK,
 }  # fmt: skip
 ROUTES = {("GET", path): Scope.READ for path in READS} | {("POST", path): scope for path, scope in COMMANDS.items()}
 ROUTES |= {("GET", "/tokens"): Scope.ADMIN}

@@ -630,6 +630,25 @@ async def test_a_symbol_with_an_unknown_order_is_not_freed(floor):
             await daemon.unblock("MSFT", "ann")
 
 
+async def test_an_order_of_which_nobody_can_tell_ends_on_a_persons_word(floor):
+    """Its symbol would be blocked, and its shares counted, for ever."""
+    async with floor.trading() as daemon:
+        floor.broker.plan(Fault.LOST_REQUEST)
+        floor.write({"MSFT": "0.1"})
+        orders = daemon.parts.keeper.book.orders
+        await floor.until(lambda: any(o.is_unknown for o in daemon.parts.keeper.book.orders.values()))
+        (key,) = daemon.parts.keeper.book.orders.keys() - orders.keys()
+        with pytest.raises(BrokerError, match="the broker knows"):
+            await daemon.conclude(key, "I think so", "ann")
+        floor.broker.lost = key
+        await daemon.conclude(key, "TWS shows it canceled", "ann")
+        assert (await daemon.state())["blocked_symbols"] == []
+        with pytest.raises(BrokerError, match="is not unknown"):
+            await daemon.conclude(key, "again", "ann")
+    (said,) = floor.read("select text from trading.order_events where kind = 'canceled'")
+    assert said == ("ended by ann, for the broker lists it no more: TWS shows it canceled",)
+
+
 async def test_only_a_stop_that_was_asked_for_lets_the_lease_go(floor):
     """A crash would look like a clean stop, and the dead-man switch stay quiet."""
 

@@ -12,9 +12,11 @@ import pytest
 from bifrost_core.trading.limits import DEFAULT_LIMITS, LimitCode, Limits
 from bifrost_core.trading.orders import Order, OrdStatus
 from bifrost_core.trading.throttle import Throttle
+from execution_daemon.brokers.port import BrokerRefused, BrokerStatus
 from execution_daemon.core.book import Book
+from execution_daemon.shell.inbox import Inbox
 from execution_daemon.shell.sender import Sender
-from tests.execution_daemon.core.conftest import ticket
+from tests.execution_daemon.core.conftest import NOW, ticket
 
 PACE = (LimitCode.MESSAGE_RATE, LimitCode.MESSAGE_BURST, LimitCode.CANCEL_RESERVE)
 
@@ -52,3 +54,33 @@ async def test_a_cancel_does_not_wait_behind_orders():
     async with asyncio.timeout(1):
         await sender.cancel("id")
     assert asked == ["id"]
+
+
+async def test_what_a_refused_cancel_finds_does_not_wait_for_itself():
+    """A full inbox would wait for the job that fills it: nothing is heard any more, and the lease is kept."""
+    heard, inbox = [], Inbox(1)
+    filled = {"status": BrokerStatus.FILLED, "qty": 1, "cum_qty": 1}
+    state = SimpleNamespace(client_order_id="id", broker_order_id="b", submitted_at=NOW, updated_at=NOW, **filled)
+
+    async def hear(reported) -> None:
+        heard.append(reported)
+
+    async def refuse(_key: str) -> None:
+        raise BrokerRefused(SimpleNamespace(client_order_id="id", symbol="AAPL", text="it is filled"), "filled")
+
+    async def find(_key: str):
+        await asyncio.sleep(0.01)  # others fill the inbox meanwhile
+        return state
+
+    async def fills(_since):
+        return ()
+
+    book = Book("paper", orders={"id": Order(ticket("id"), OrdStatus.NEW)})
+    broker = SimpleNamespace(cancel=refuse, find=find, fills=fills)
+    sender = Sender(broker, SimpleNamespace(book=book, hear=hear), inbox, 1.0)
+    running = asyncio.create_task(inbox.run())
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(sender.cancel("id") for _ in range(4)))
+        while len(heard) < 8:
+            await asyncio.sleep(0)
+    running.cancel()

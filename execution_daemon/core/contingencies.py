@@ -44,7 +44,7 @@ def _held(book: Book, order: Order, at: datetime) -> Iterator[Due]:
         return
     if not first.status.is_terminal or _others_are_ending(book, order):
         return
-    qty = min(_released(release, first, order), _allowed(book, order))
+    qty = min(_released(release, first, order), allowed(book, order))
     if qty > 0:
         yield Reported(key, OrderEvent(ExecType.RELEASED, at, order_qty=qty, text=f"{after} is {first.status}"))
     else:
@@ -70,16 +70,16 @@ def _released(release: Release | None, first: Order, order: Order) -> Decimal:
 
 
 def _one_of_several(book: Book, order: Order, at: datetime) -> Iterator[Due]:
-    allowed, key = _allowed(book, order), order.ticket.client_order_id
-    if order.leaves_qty <= allowed:
+    most, key = allowed(book, order), order.ticket.client_order_id
+    if order.leaves_qty <= most:
         return
-    if allowed <= 0:
+    if most <= 0:
         yield CancelAsked(key, at, "another order of its group was executed")
     elif not order.is_unknown:  # its symbol is blocked: it is asked again once the broker has answered
-        yield Amend(key, allowed)
+        yield Amend(key, most)
 
 
-def _allowed(book: Book, order: Order) -> Decimal:
+def allowed(book: Book, order: Order) -> Decimal:
     """Shares that a group of orders which cancel one another may still execute; without one, the order's own.
 
     Exits may do no more than what their entry has executed: a bust takes them back with it.

@@ -21,6 +21,7 @@ from execution_daemon.brokers.port import (
     ExecutionReport,
 )
 from execution_daemon.core.book import ProvenAbsent, Reported
+from execution_daemon.core.contingencies import allowed
 from execution_daemon.core.reports import answer_event, event_of, known_event, state_event
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.failpoints import FailPoint
@@ -46,19 +47,19 @@ def order_of(order: Order) -> BrokerOrder:
 
 
 class Later:
-    """Puts what was not answered into its queue again, each time after a longer pause: others do not wait for it."""
+    """Puts what could not be done into its queue again, each time after a longer pause: others do not wait for it."""
 
     def __init__(self) -> None:
         self._attempts: Counter[str] = Counter()
 
     def again(self, queue: asyncio.Queue[str], key: str) -> None:
-        """Ask about it again in a while."""
+        """Try it again in a while."""
         seconds = RETRY_SECONDS[min(self._attempts[key], len(RETRY_SECONDS) - 1)]
         self._attempts[key] += 1
         asyncio.get_running_loop().call_later(seconds, queue.put_nowait, key)
 
     def forget(self, key: str) -> None:
-        """It was answered."""
+        """It was done."""
         self._attempts.pop(key, None)
 
 
@@ -71,7 +72,7 @@ class Sender:
         self.inbox = inbox
         self.timeout_seconds = timeout_seconds
         self.may_send = asyncio.Event()
-        self._looks, self._cancels = Later(), Later()
+        self._sends, self._looks, self._cancels = Later(), Later(), Later()
         self.throttle = Throttle(per_second=50.0, burst=100.0, reserve=20.0)  # until the limits are read
 
     def heed(self, limits: Limits) -> None:
@@ -123,6 +124,10 @@ class Sender:
         order = self._unsent(key)
         if order is None:
             return
+        if not objection and order.leaves_qty > allowed(self.keeper.book, order):
+            self._sends.again(self.keeper.to_send, key)  # it is being replaced by a smaller one
+            return
+        self._sends.forget(key)
         if objection:
             event = OrderEvent(ExecType.CANCELED, self.keeper.clock.now(), text=f"not sent: {objection}")
         else:

@@ -165,4 +165,14 @@ MUTANTS = (
         "a person frees a symbol in which an order is unknown",
         tests=(f"{FAULTS}::test_a_symbol_with_an_unknown_order_is_not_freed",),
     ),
+    Mutant(
+        "sent_before_it_is_made_smaller",
+        f"{SHELL}/sender.py",
+        "        if not objection and order.leaves_qty > allowed(self.keeper.book, order):\n",
+        "        if False:\n",
+        "an exit leaves for more than is held while its replacement is being committed",
+        tests=(
+            "tests/execution_daemon/shell/test_heed.py::test_an_exit_that_must_become_smaller_is_not_sent_as_it_is",
+        ),
+    ),
 )

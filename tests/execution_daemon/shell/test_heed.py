@@ -11,10 +11,12 @@ import pytest
 
 from bifrost_core.trading.limits import DEFAULT_LIMITS, LimitCode, Limits
 from bifrost_core.trading.orders import Order, OrdStatus
+from bifrost_core.trading.terms import Contingency
 from bifrost_core.trading.throttle import Throttle
-from execution_daemon.brokers.port import BrokerRefused, BrokerStatus
+from execution_daemon.brokers.port import BrokerRefused, BrokerStatus, ExecKind
 from execution_daemon.core.book import Book
 from execution_daemon.shell.inbox import Inbox
+from execution_daemon.shell.metrics import Metrics
 from execution_daemon.shell.sender import Sender
 from tests.execution_daemon.core.conftest import NOW, ticket
 
@@ -84,3 +86,34 @@ async def test_what_a_refused_cancel_finds_does_not_wait_for_itself():
         while len(heard) < 8:
             await asyncio.sleep(0)
     running.cancel()
+
+
+async def test_an_exit_that_must_become_smaller_is_not_sent_as_it_is():
+    """Between the news of its group and the commit of its replacement it would leave for more than is held."""
+    asked, queue = [], asyncio.Queue()
+
+    async def submit(order):
+        asked.append(order.client_order_id)
+        return SimpleNamespace(kind=ExecKind.NEW, at=NOW, broker_order_id="x", text="")
+
+    async def is_order_killed(_key: str) -> bool:
+        return False
+
+    legs = [replace(ticket(key, side="sell"), contingency=Contingency("g", is_oco=True)) for key in ("a", "b")]
+    filled = replace(Order(legs[0], OrdStatus.PARTIALLY_FILLED), cum_qty=Decimal(40))
+    book = Book("paper", orders={"a": filled, "b": Order(legs[1], OrdStatus.PENDING_NEW)})
+    keeper = SimpleNamespace(
+        book=book,
+        store=SimpleNamespace(is_order_killed=is_order_killed),
+        clock=SimpleNamespace(now=lambda: NOW),
+        metrics=Metrics(),
+        to_send=queue,
+        reached=lambda _point: None,
+    )
+    sender = Sender(SimpleNamespace(submit=submit), keeper, Inbox(), 1.0)
+    await sender.send("b")
+    assert asked == []
+    assert await asyncio.wait_for(queue.get(), 5) == "b"
+    keeper.book = replace(book, orders={"a": Order(legs[0], OrdStatus.NEW), "b": book.orders["b"]})
+    await sender.send("b")
+    assert asked == ["b"]

@@ -296,7 +296,9 @@ class Shop:
             self.exchange.ended()
             self.exchange.start()
         self.until(self.has_leader, "a ready daemon")
-        self.trade()
+        self.post()
+        self.open_session()
+        self.end_session()  # with the open slices are due, which the close would overtake
         self.until(self._is_clear, "blocks and reservations to clear")
 
     def _is_clear(self) -> bool:

@@ -296,9 +296,12 @@ class Shop:
             self.exchange.ended()
             self.exchange.start()
         self.until(self.has_leader, "a ready daemon")
-        self.post()
-        self.open_session()
-        self.end_session()  # with the open slices are due, which the close would overtake
+        if self.settings.execution == "market":
+            self.trade()
+        else:  # slices are due with the open, which the close would overtake
+            self.post()
+            self.open_session()
+            self.end_session()
         self.until(self._is_clear, "blocks and reservations to clear")
 
     def _is_clear(self) -> bool:

@@ -136,12 +136,6 @@ class Ticket:
         """Whether it waits for another order before it is sent."""
         return self.contingency is not None and bool(self.contingency.after)
 
-    @property
-    def highest_price(self) -> Decimal:
-        """The most that a share may cost, as far as the order says: reference price, limit or trigger."""
-        named = (self.reference_price, self.terms.limit_price, self.terms.stop_price)
-        return max((price for price in named if price is not None and price.is_finite()), default=self.reference_price)
-
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
@@ -212,7 +206,7 @@ class Order:
         """
         if not self.ticket.increases_exposure or self._replaces_another:
             return ZERO
-        return self.leaves_qty * self.ticket.highest_price
+        return self.leaves_qty * self.ticket.terms.highest_price(self.ticket.reference_price)
 
     @property
     def is_unknown(self) -> bool:

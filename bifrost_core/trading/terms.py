@@ -69,6 +69,11 @@ class Terms:
     post_only: bool = False
     reduce_only: bool = False
 
+    def highest_price(self, reference: Decimal, last: Decimal | None = None) -> Decimal:
+        """The most that a share may cost, USD: the highest of reference price, last trade, limit and trigger."""
+        named = (reference, last, self.limit_price, self.stop_price)
+        return max((price for price in named if price is not None and price.is_finite()), default=reference)
+
     def objection(self) -> str:
         """What makes no sense in these terms, in one line; empty if they can be sent."""
         needed = {

@@ -66,6 +66,10 @@ class Book:
         working = {order.ticket.symbol for order in self.open_orders()}
         return self.holdings.symbols | working | {p.symbol for p in self.parents.values() if p.is_working}
 
+    def unknown(self) -> dict[str, Order]:
+        """By symbol, an order of which nothing proves what became of it."""
+        return {order.ticket.symbol: order for order in self.open_orders() if order.is_unknown}
+
     def waiting_for(self, client_order_id: str) -> Iterator[Order]:
         """Held orders that wait for the order to do its part."""
         for order in self.open_orders():
@@ -328,9 +332,7 @@ def _holdings_after(holdings: Holdings, fills: Iterable[Booked]) -> Holdings:
 
 def _is_resolved(book: Book, unblock: Unblock) -> bool:
     """Whether no order of the symbol is unknown any more."""
-    return not any(
-        order.status is OrdStatus.UNKNOWN and order.ticket.symbol == unblock.symbol for order in book.open_orders()
-    )
+    return unblock.symbol not in book.unknown()
 
 
 def _with_blocks(book: Book, blocks: Iterable[Block], unblocks: Iterable[Unblock]) -> Book:
@@ -391,7 +393,7 @@ def _restarted(book: Book, at: datetime) -> Step:
             silence = OrderEvent(ExecType.NO_ANSWER, at, text="the daemon stopped before the answer")
             book, more = reported(book, order, silence)
             effects += more
-        elif order.status is OrdStatus.UNKNOWN:
+        elif order.is_unknown:
             effects.append(Query(key))
         elif order.status is OrdStatus.PENDING_CANCEL:
             effects.append(Cancel(key))
@@ -403,7 +405,7 @@ def _broken(book: Book, symbols: Mapping[str, str]) -> Step:
     blocks = tuple(Block(symbol, code, detail) for symbol, detail in sorted(symbols.items()))
     healed = (s for s, cause in sorted(book.blocked.items()) if cause.code is code and s not in symbols)
     unblocks = tuple(Unblock(symbol, code) for symbol in healed)
-    unknown = {o.ticket.symbol: o for o in book.open_orders() if o.status is OrdStatus.UNKNOWN}
+    unknown = book.unknown()
     again = tuple(
         Block(u.symbol, BlockCode.SEND_UNPROVEN, f"order {unknown[u.symbol].ticket.client_order_id} is unknown")
         for u in unblocks

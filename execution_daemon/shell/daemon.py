@@ -288,8 +288,8 @@ class Daemon:
             cause = keeper.book.blocked.get(symbol)
             if cause is None:
                 return False
-            if unknown := [o for o in keeper.book.open_orders() if o.ticket.symbol == symbol and o.is_unknown]:
-                what = f"order {unknown[0].ticket.client_order_id} in {symbol} is unknown"
+            if unknown := keeper.book.unknown().get(symbol):
+                what = f"order {unknown.ticket.client_order_id} in {symbol} is unknown"
                 raise BrokerError(what, "It is looked up until the broker proves what became of it")
             await keeper.store.unblock(Unblock(symbol, BlockCode(cause.code)), self.clock.now(), actor)
             rest = {s: c for s, c in keeper.book.blocked.items() if s != symbol}

@@ -117,6 +117,7 @@ class Sender:
     async def send(self, key: str) -> None:
         """Send one order once; silence becomes NO_ANSWER, and only the broker's refusal a rejection."""
         if self._unsent(key) is None:
+            self._sends.forget(key)
             return
         self.keeper.reached(FailPoint.INTENT_COMMITTED)
         await self._wait_for_capacity()  # before the last look at what stands against it
@@ -223,7 +224,7 @@ class Sender:
 
     async def _absent(self, key: str) -> None:
         order = self.keeper.book.orders.get(key)
-        if order is None or order.status is not OrdStatus.UNKNOWN:
+        if order is None or not order.is_unknown:
             return  # something else has answered since
         may_resend = not await self.keeper.store.is_order_killed(key)
         await self.keeper.apply(ProvenAbsent(key, self.keeper.clock.now(), may_resend))

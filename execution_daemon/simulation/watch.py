@@ -24,6 +24,7 @@ from execution_daemon.simulation.machine import GRACE_SECONDS
 from execution_daemon.simulation.warehouse.database import Database, Given, Session
 from execution_daemon.simulation.warehouse.gateway import WRITES
 from execution_daemon.simulation.warehouse.intents import ENDED
+from execution_daemon.simulation.warehouse.risk import highest_price
 from execution_daemon.simulation.warehouse.tables import Row
 from execution_daemon.simulation.wire import Network
 
@@ -284,8 +285,7 @@ class Watch:
         if row is None or row["ord_status"] in ENDED or (row["ord_status"] == "held" and row["release"] == "ended"):
             return
         leaves = max((row["released_qty"] or row["order_qty"]) - row["cum_qty"], ZERO)
-        price = max(row["reference_price"], row["limit_price"] or ZERO, row["stop_price"] or ZERO)
-        due = leaves * price if row["leg"] == "open" else ZERO
+        due = leaves * highest_price(row) if row["leg"] == "open" else ZERO
         fact = f"{key[:8]}, {row['ord_status']}, reserves {row['reserved_value']} of {due}"
         self.require(row["reserved_value"] == due, "what may be executed is reserved", fact)
 

@@ -8,8 +8,8 @@ MUTANTS = (
     Mutant(
         "reservation_never_released",
         f"{TRADING}/orders.py",
-        "        return self.leaves_qty * self.ticket.highest_price\n",
-        "        return self.order_qty * self.ticket.highest_price\n",
+        "        return self.leaves_qty * self.ticket.terms.highest_price(self.ticket.reference_price)\n",
+        "        return self.order_qty * self.ticket.terms.highest_price(self.ticket.reference_price)\n",
         "what ended keeps its reservation, until nothing can be traded",
     ),
     Mutant(
@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant(
         "restart_forgets_unknown",
         f"{CORE}/book.py",
-        "        elif order.status is OrdStatus.UNKNOWN:\n            effects.append(Query(key))\n",
+        "        elif order.is_unknown:\n            effects.append(Query(key))\n",
         "",
         "an unknown order is not looked up after a crash",
     ),

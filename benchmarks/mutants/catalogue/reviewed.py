@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.mutants.mutant import CORE, SHELL, SQL, Mutant
+from benchmarks.mutants.mutant import CORE, SHELL, SQL, TRADING, Mutant
 
 GROUPS = "tests/execution_daemon/core/test_contingencies.py"
 FAULTS = "tests/execution_daemon/shell/test_faults.py"
@@ -135,9 +135,9 @@ MUTANTS = (
     ),
     Mutant(
         "trigger_not_counted",
-        "bifrost_core/trading/risk/model.py",
-        "self.terms.limit_price, self.terms.stop_price)\n",
-        "self.terms.limit_price)\n",
+        f"{TRADING}/terms.py",
+        "        named = (reference, last, self.limit_price, self.stop_price)\n",
+        "        named = (reference, last, self.limit_price)\n",
         "a stop far above the market passes every limit of value",
         tests=("tests/bifrost_core/trading/test_risk.py::test_an_order_is_worth_what_it_may_cost",),
     ),
@@ -160,8 +160,8 @@ MUTANTS = (
     Mutant(
         "freed_beside_what_is_unknown",
         f"{SHELL}/daemon.py",
-        "if o.ticket.symbol == symbol and o.is_unknown]:\n",
-        "if o.ticket.symbol == symbol and not o]:\n",
+        "            if unknown := keeper.book.unknown().get(symbol):\n",
+        "            if unknown := None:\n",
         "a person frees a symbol in which an order is unknown",
         tests=(f"{FAULTS}::test_a_symbol_with_an_unknown_order_is_not_freed",),
     ),

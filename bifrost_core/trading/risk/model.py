@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -28,7 +28,8 @@ class Proposal:
 
     `as_of` is the session whose close the signal was made from, None where a person gave the order. `awaited` is for an
     order that is held until others are filled: the signed shares that those will have brought by then. `group` is that
-    of orders which cancel one another, empty for any other.
+    of orders which cancel one another, empty for any other. `price` is the most that a share can cost, None without a
+    reference price.
     """
 
     client_order_id: str
@@ -47,14 +48,12 @@ class Proposal:
     is_parent: bool = False
     group: str = ""
     last_price: Decimal | None = None
+    price: Decimal | None = field(init=False, default=None)
 
-    @property
-    def price(self) -> Decimal | None:
-        """What a share of it can cost at most: the highest of reference price, last trade, limit and trigger."""
-        if self.reference_price is None:
-            return None
-        named = (self.reference_price, self.last_price, self.terms.limit_price, self.terms.stop_price)
-        return max(price for price in named if price is not None)
+    def __post_init__(self) -> None:
+        if self.reference_price is not None:
+            price = self.terms.highest_price(self.reference_price, self.last_price)
+            object.__setattr__(self, "price", price)  # once: a dozen controls ask for it
 
     @property
     def value(self) -> Decimal | None:

@@ -96,12 +96,13 @@ def _ordered(tables: Tables, given: Given) -> list[Decimal]:
     orders = [row for row in tables.account_rows(tables.orders, given["account"]) if row["created_at"] > since]
     parents = [row for row in tables.account_rows(tables.parents, given["account"]) if row["created_at"] > since]
     return [
-        *(ZERO if row["parent_id"] else _price(row) * _shares(row) for row in orders),
+        *(ZERO if row["parent_id"] else highest_price(row) * _shares(row) for row in orders),
         *(row["reference_price"] * row["order_qty"] for row in parents),
     ]
 
 
-def _price(order: Row) -> Decimal:
+def highest_price(order: Row) -> Decimal:
+    """The most that a share of a stored order may cost, USD."""
     prices: list[Decimal] = [order["reference_price"], order["limit_price"] or ZERO, order["stop_price"] or ZERO]
     return max(prices)
 

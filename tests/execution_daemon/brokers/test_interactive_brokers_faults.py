@@ -399,8 +399,8 @@ async def test_a_late_commission_holds_the_fill_and_what_follows_it(server, venu
     assert await venue.broker.fills() == tuple(ear.trades)
 
 
-async def test_a_commission_that_does_not_come_is_told_as_missing_and_corrected_when_it_does(server, make):
-    """Shares would be missing from the book for the sake of a dollar; or the dollar would never be booked."""
+async def told_without_its_commission(server, make):
+    """A venue, who hears its reports, and the fill of a hundred shares that TWS has not told the commission of."""
     venue = make(commission_seconds=0.1)
     ear = Ear(venue.broker)
     await ear.until_connected(1)
@@ -409,6 +409,12 @@ async def test_a_commission_that_does_not_come_is_told_as_missing_and_corrected_
     await venue.open_market()
     await ear.until_kind(ExecKind.NEW, ExecKind.TRADE)
     (fill,) = ear.trades
+    return venue, ear, fill
+
+
+async def test_a_commission_that_does_not_come_is_told_as_missing_and_corrected_when_it_does(server, make):
+    """Shares would be missing from the book for the sake of a dollar; or the dollar would never be booked."""
+    venue, ear, fill = await told_without_its_commission(server, make)
     assert (fill.last_qty, fill.commission) == (100, 0) and "commission" in fill.text
     async with asyncio.timeout(0.1):
         assert await venue.broker.fills() == (fill,)  # it is not waited for again
@@ -602,14 +608,7 @@ async def test_a_late_commission_is_a_correction_after_a_restart_too(server, mak
 
 async def test_a_fill_that_is_corrected_before_its_commission_comes_is_corrected_once(server, make):
     """Both the correction and the commission would replace the fill: its shares would count twice."""
-    venue = make(commission_seconds=0.1)
-    ear = Ear(venue.broker)
-    await ear.until_connected(1)
-    server.faults.holds_commissions = True
-    await venue.broker.submit(venue.order("a"))
-    await venue.open_market()
-    await ear.until_kind(ExecKind.NEW, ExecKind.TRADE)
-    (fill,) = ear.trades
+    venue, ear, fill = await told_without_its_commission(server, make)
     await venue.correct(fill.exec_id, fill.last_px - 1)
     await ear.until_kind(ExecKind.NEW, ExecKind.TRADE, ExecKind.TRADE_CORRECT)
     assert ear.reports[-1].exec_ref_id == fill.exec_id

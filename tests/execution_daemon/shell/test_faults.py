@@ -534,29 +534,29 @@ async def test_a_slice_is_not_amended(floor):
             await daemon.commands.amend(floor.broker.accepted[0], Decimal(1), None, None, "ann", uuid.uuid4())
 
 
-async def test_a_partly_filled_exit_has_the_other_replaced_once(floor):
-    """The commit of the replacement asked for the replacement: the daemon did nothing else any more."""
-    entry = Terms(time_in_force=TimeInForce.OPG)
-    order = ManualOrder("MSFT", Side.BUY, Decimal(100), entry, None, take_profit=Decimal(29), stop_loss=Decimal(27))
-    async with floor.trading() as daemon:
-        await daemon.commands.submit(order, "ann", uuid.uuid4())
-        await floor.until(lambda: len(floor.broker.accepted) == 1)
-        floor.broker.execute(floor.broker.accepted[0])
-        await floor.until(lambda: len(floor.broker.accepted) == 3)
-        floor.broker.execute(floor.broker.accepted[1], Decimal(40))
-        await floor.until(lambda: len(floor.broker.accepted) == 4)
-    assert floor.read("select order_qty from trading.orders where release = 'ended'") == [(Decimal(60),)]
-
-
-async def in_a_bracket(floor, daemon):
-    """A hundred MSFT with their exits at work; the ids of entry, profit and stop."""
+async def ordered_with_exits(floor, daemon):
+    """The id of an order to buy a hundred MSFT, with its exits held."""
     entry = Terms(time_in_force=TimeInForce.OPG)
     order = ManualOrder("MSFT", Side.BUY, Decimal(100), entry, None, take_profit=Decimal(29), stop_loss=Decimal(27))
     await daemon.commands.submit(order, "ann", uuid.uuid4())
     await floor.until(lambda: len(floor.broker.accepted) == 1)
-    floor.broker.execute(floor.broker.accepted[0])
+    return floor.broker.accepted[0]
+
+
+async def in_a_bracket(floor, daemon):
+    """A hundred MSFT with their exits at work; the ids of entry, profit and stop."""
+    floor.broker.execute(await ordered_with_exits(floor, daemon))
     await floor.until(lambda: len(floor.broker.accepted) == 3)
     return tuple(floor.broker.accepted)
+
+
+async def test_a_partly_filled_exit_has_the_other_replaced_once(floor):
+    """The commit of the replacement asked for the replacement: the daemon did nothing else any more."""
+    async with floor.trading() as daemon:
+        _, profit, _ = await in_a_bracket(floor, daemon)
+        floor.broker.execute(profit, Decimal(40))
+        await floor.until(lambda: len(floor.broker.accepted) == 4)
+    assert floor.read("select order_qty from trading.orders where release = 'ended'") == [(Decimal(60),)]
 
 
 async def test_an_exit_is_made_smaller_until_the_broker_does_it(floor):
@@ -596,13 +596,10 @@ async def test_an_exit_is_kept_while_the_broker_does_not_answer(floor):
 
 async def test_what_is_left_of_an_entry_is_canceled_and_the_rest_protected(floor):
     """Who cancels the rest of an entry would be left with a position and no stop."""
-    entry = Terms(time_in_force=TimeInForce.OPG)
-    order = ManualOrder("MSFT", Side.BUY, Decimal(100), entry, None, take_profit=Decimal(29), stop_loss=Decimal(27))
     async with floor.trading() as daemon:
-        await daemon.commands.submit(order, "ann", uuid.uuid4())
-        await floor.until(lambda: len(floor.broker.accepted) == 1)
-        floor.broker.execute(floor.broker.accepted[0], Decimal(60))
-        await daemon.commands.cancel(floor.broker.accepted[0], "ann", "enough")
+        entry = await ordered_with_exits(floor, daemon)
+        floor.broker.execute(entry, Decimal(60))
+        await daemon.commands.cancel(entry, "ann", "enough")
         await floor.until(lambda: len(floor.broker.accepted) == 3)
     assert {floor.broker.ledger.orders[key].qty for key in floor.broker.accepted[1:]} == {Decimal(60)}
 

@@ -175,4 +175,12 @@ MUTANTS = (
             "tests/execution_daemon/shell/test_heed.py::test_an_exit_that_must_become_smaller_is_not_sent_as_it_is",
         ),
     ),
+    Mutant(
+        "worked_before_it_begins",
+        f"{TRADING}/risk/signals.py",
+        "    begins = max(c.now, c.session.open_at) if p.is_parent and c.session else c.now\n",
+        "    begins = c.now\n",
+        "an order to be worked that ends before the open stops the daemon",
+        tests=(f"{FAULTS}::test_an_order_that_ends_before_it_could_be_worked_is_denied",),
+    ),
 )

@@ -109,7 +109,8 @@ PUBLISHED: Mapping[RiskCode, Published] = {
         "An order of this id exists: it was decided on before.", "Nothing: the first one stands", False
     ),
     RiskCode.SIGNAL_INVALID: Published(
-        "It is not within [valid_from, valid_until) of the batch that the order comes from.",
+        "It is not within [valid_from, valid_until) of the batch that the order comes from,"
+        " or the time of a parent order ends before the open.",
         "Wait for its time, or have the pipeline make a new batch",
     ),
     RiskCode.SIGNAL_STALE: Published(

@@ -20,10 +20,12 @@ def duplicate_order(p: Proposal, c: Context) -> Deny | None:
 
 
 def signal_invalid(p: Proposal, c: Context) -> Deny | None:
-    """No order outside [valid_from, valid_until) of the batch it comes from."""
-    if p.valid_from <= c.now < p.valid_until:
+    """No order outside [valid_from, valid_until) of the batch it comes from; a parent is worked from the open on."""
+    begins = max(c.now, c.session.open_at) if p.is_parent and c.session else c.now
+    if p.valid_from <= c.now and begins < p.valid_until:
         return None
-    return Deny(RiskCode.SIGNAL_INVALID, f"valid from {p.valid_from} until {p.valid_until}, it is {c.now}")
+    waits = f", and it is worked from {begins} on" if begins != c.now else ""
+    return Deny(RiskCode.SIGNAL_INVALID, f"valid from {p.valid_from} until {p.valid_until}, it is {c.now}{waits}")
 
 
 def signal_stale(p: Proposal, c: Context) -> Deny | None:

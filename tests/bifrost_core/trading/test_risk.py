@@ -239,6 +239,15 @@ def test_validity_edges(valid_from, valid_until, expected):
     assert code(replace(ORDER, valid_from=valid_from, valid_until=valid_until)) is expected
 
 
+def test_a_parent_whose_time_ends_before_the_open_is_denied():
+    """It could not be stored: the daemon stopped over one order that somebody had mistyped."""
+    before = {"now": OPEN - SECOND}
+    parent = replace(ORDER, is_parent=True, valid_from=OPEN - timedelta(hours=3), valid_until=OPEN)
+    assert code(parent, others=before) is RiskCode.SIGNAL_INVALID
+    assert code(replace(parent, is_parent=False), others=before) is not RiskCode.SIGNAL_INVALID
+    assert code(replace(parent, valid_until=OPEN + SECOND), others=before) is not RiskCode.SIGNAL_INVALID
+
+
 def test_signal_age():
     """A pipeline that has stood still for days is traded as if it had looked at the market."""
     edges(

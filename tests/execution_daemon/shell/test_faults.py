@@ -522,6 +522,16 @@ async def test_freeing_a_symbol_leaves_what_is_worked_in_slices(floor):
         assert keeper.book.parents == before != {}
 
 
+async def test_an_order_that_ends_before_it_could_be_worked_is_denied(floor):
+    """The table takes no parent that ends before it starts, and the daemon stopped over it."""
+    ends = floor.session.open_at - timedelta(minutes=1)
+    order = ManualOrder("AAPL", Side.BUY, Decimal(100), Terms(), None, schedule="twap", end_at=ends)
+    async with floor.trading() as daemon:
+        (decision,) = await daemon.commands.submit(order, "ann", uuid.uuid4())
+        assert (decision.outcome, decision.reason_code) == ("denied", "SIGNAL_INVALID")
+        assert daemon.is_ready
+
+
 async def test_a_slice_is_not_amended(floor):
     """Its replacement would be asked for beside it, and the schedule send what the slice no longer does."""
     floor.broker.now = floor.session.open_at + timedelta(minutes=1)

@@ -62,8 +62,7 @@ class Daemon:
         self._reached = reached
         self._parts: _Parts | None = None
         self._store: Store | None = None
-        self._is_reconciling = False
-        self._will_catch_up = False
+        self._to_compare = asyncio.Event()
 
     async def run(self) -> None:
         """Lead, load, reconcile, trade. Ends only by an error or by being cancelled.
@@ -155,63 +154,43 @@ class Daemon:
     async def _stream(self) -> None:
         async for heard in self.broker.events():
             if isinstance(heard, Connected):
-                await self._plan_to_catch_up()
+                self._to_compare.set()
             else:
                 await self.inbox.put(partial(self._hear, heard))
-
-    async def _plan_to_catch_up(self) -> None:
-        """Unless that waits its turn already: behind a stream that comes and goes, answers would wait for each look."""
-        if not self._will_catch_up:
-            self._will_catch_up = True
-            await self.inbox.put(self._catch_up)
-
-    async def _catch_up(self) -> None:
-        self._will_catch_up = False  # what is missed from here on, this look may not see
-        try:
-            await self.parts.reconciler.catch_up()
-        except BrokerError as error:
-            log.warning("the stream is back, the ledger is not: %s", error)
 
     async def _hear(self, report: ExecutionReport) -> None:
         if not await self.parts.keeper.hear(Reported(report.client_order_id, event_of(report))):
             log.error("the broker reports %s of %s, which is not ours", report.kind, report.client_order_id)
-            await self._catch_up_and_compare()
-
-    async def _catch_up_and_compare(self) -> None:
-        try:
-            await self._reconcile()
-        except BrokerError as error:
-            log.warning("cannot reconcile: %s", error)
+            self._to_compare.set()
 
     async def _reconciliations(self) -> None:
-        """The first one as soon as the broker answers, then one every `reconcile_seconds`."""
+        """The first one as soon as the broker answers, then one every `reconcile_seconds` and when there is cause."""
         failures = 0
         while True:
+            self._to_compare.clear()  # what is heard from here on, the next look is for
             try:
-                await self.inbox.ask(partial(self._reconcile, is_routine=self.is_ready))
+                await self._reconcile(is_routine=self.is_ready)
                 failures = 0
                 wait = self.settings.reconcile_seconds if self.is_ready else RETRY_SECONDS * 5
             except BrokerError as error:
                 log.warning("cannot reconcile: %s", error)
                 failures += 1
                 wait = min(RETRY_SECONDS * 2**failures, self.settings.reconcile_seconds)
-            await asyncio.sleep(wait)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._to_compare.wait()
 
     async def _reconcile(self, is_routine: bool = False) -> Reconciliation:
-        self._is_reconciling = True
-        try:
-            began = asyncio.get_running_loop().time()
-            found = await self.parts.reconciler.reconcile(is_routine)
-            self.metrics.reconcile.observe(asyncio.get_running_loop().time() - began)
-            self.parts.sender.heed(await self.parts.store.limits())
-        finally:
-            self._is_reconciling = False
+        began = asyncio.get_running_loop().time()
+        found = await self.parts.reconciler.reconcile(is_routine)
+        self.metrics.reconcile.observe(asyncio.get_running_loop().time() - began)
+        self.parts.sender.heed(await self.parts.store.limits())
         if found.is_clean and not self.is_ready:
             self.is_ready = True
             self.parts.intake.is_open = True
             self.parts.sender.may_send.set()
             log.info("ready: the book and the broker's ledger agree at %s", found.event_at)
-            await self._tick()
+            await self.inbox.ask(self._tick)
         return found
 
     async def _doorbell(self) -> None:
@@ -221,7 +200,7 @@ class Daemon:
             told = ""
             while True:
                 try:
-                    await self.inbox.ask(self._tick)
+                    await self._look_at_the_table()
                     told = ""
                 except BrokerError as error:
                     if str(error) != told:
@@ -230,6 +209,15 @@ class Daemon:
                 await bell.wait(self.settings.poll_seconds)
         finally:
             await bell.close()
+
+    async def _look_at_the_table(self) -> datetime:
+        """A close that has passed is reconciled before anything is taken."""
+        at = await self.inbox.ask(self._tick)
+        if self.parts.intake.has_closed:
+            await self._reconcile()
+            self.parts.intake.has_closed = False
+            at = await self.inbox.ask(self._tick)
+        return at
 
     async def _tick(self) -> datetime:
         at = await self.parts.intake.tick()
@@ -252,17 +240,17 @@ class Daemon:
         if self._parts.reconciler.is_halted:
             return "halted"
         if not self.is_ready:
-            return "halted" if self._parts.keeper.book.blocked and not self._is_reconciling else "reconciling"
+            is_busy = self._parts.reconciler.is_busy
+            return "halted" if self._parts.keeper.book.blocked and not is_busy else "reconciling"
         return "ready"
 
     async def wake(self) -> datetime:
         """Read the clock again and look at the table now; returns market time once that is done."""
-        return await self.inbox.ask(self._tick) if self._parts else await self.clock.read()
+        return await self._look_at_the_table() if self._parts else await self.clock.read()
 
     async def reconcile(self) -> Reconciliation:
         """Reconcile now and return the outcome. Raises BrokerError where the broker does not answer."""
-        _ = self.parts
-        return await self.inbox.ask(self._reconcile)
+        return await self._reconcile()
 
     async def halt(self, scope: str, key: str, reason: str, actor: str) -> None:
         """Engage a kill switch: read in the transaction of every intent from now on. Needs no lease and no broker."""
@@ -362,11 +350,11 @@ class _Parts:
     ) -> None:
         self.store = store
         self.keeper = Bookkeeper(store, clock, metrics, reached)
-        self.reconciler = Reconciler(broker, self.keeper)
+        self.reconciler = Reconciler(broker, self.keeper, inbox)
         self.sender = Sender(broker, self.keeper, inbox, settings.send_timeout_seconds)
         reader, committer = MarketReader(broker, store, clock), Committer(self.keeper)
         slicer = Slicer(self.keeper, reader, committer)
-        self.intake = Intake(self.keeper, self.reconciler, reader, committer, slicer, settings)
+        self.intake = Intake(self.keeper, reader, committer, slicer, settings)
         self.commands = Commands(self.keeper, reader, committer, slicer, inbox, settings)
 
 

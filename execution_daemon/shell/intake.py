@@ -21,19 +21,20 @@ from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.committer import Committer
 from execution_daemon.shell.failpoints import FailPoint
 from execution_daemon.shell.market import Look, MarketReader
-from execution_daemon.shell.reconciler import Reconciler
 from execution_daemon.shell.slicer import Slicer
 
 log = logging.getLogger("bifrost.daemon.intake")
 
 
 class Intake:
-    """Used by inbox jobs only. Takes nothing until `is_open`: the first clean reconciliation."""
+    """Used by inbox jobs only. Takes nothing until `is_open`, the first clean reconciliation.
+
+    `has_closed` says that a session has ended, and is taken back by who has reconciled it.
+    """
 
     def __init__(
         self,
         keeper: Bookkeeper,
-        reconciler: Reconciler,
         reader: MarketReader,
         committer: Committer,
         slicer: Slicer,
@@ -41,22 +42,21 @@ class Intake:
     ) -> None:
         self.keeper = keeper
         self.store = keeper.store
-        self.reconciler = reconciler
         self.reader = reader
         self.committer = committer
         self.slicer = slicer
         self.execution: str = settings.execution
         self.participation = Decimal(str(settings.participation))
         self.is_open = False
+        self.has_closed = False
         self._session: SessionHours | None = None
 
     async def tick(self) -> datetime:
-        """Look at the clock and the table; returns market time. A close that has passed is reconciled first."""
+        """Look at the clock and the table; returns market time. Takes nothing while `has_closed` stands."""
         now = await self.keeper.clock.read()
         before, self._session = self._session, await self.store.session_from(now)
-        if before is not None and now >= before.close_at:
-            await self.reconciler.reconcile()
-        if self.is_open:
+        self.has_closed |= before is not None and now >= before.close_at
+        if self.is_open and not self.has_closed:
             await self._take(now)
             if self._session is not None and self.keeper.book.parents:
                 await self.slicer.work(now, self._session)

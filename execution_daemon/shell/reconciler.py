@@ -7,6 +7,7 @@ import contextlib
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from bifrost_core.trading.orders import BlockCode
@@ -15,6 +16,7 @@ from execution_daemon.core.book import Adjusted, Breaks
 from execution_daemon.core.reconcile import ACCOUNT, Break, Snapshot, catch_up, compare, halted
 from execution_daemon.shell.bookkeeper import UNANSWERED, Bookkeeper
 from execution_daemon.shell.failpoints import FailPoint
+from execution_daemon.shell.inbox import Inbox
 
 log = logging.getLogger("bifrost.daemon.reconciler")
 OVERLAP = timedelta(days=1)  # looked at again although it was clean: a broker may correct the day before
@@ -22,6 +24,15 @@ ATTEMPTS = 3
 RECENT_SECONDS = 2.0  # what changed so lately is compared next time: the broker's lists may lag behind its reports
 LOOKS_MAX = 20
 SETTLE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The broker's ledger since `since`, and when it was begun to be read, by the event loop's clock."""
+
+    began: float
+    since: datetime | None
+    snapshot: Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,45 +58,69 @@ class Reconciliation:
 
 
 class Reconciler:
-    """Used by inbox jobs only. Raises BrokerUnclear where the broker does not answer; then nothing is recorded."""
+    """Asks the broker beside the inbox, and compares in it: nobody waits behind the broker's answers.
 
-    def __init__(self, broker: Broker, keeper: Bookkeeper) -> None:
+    Raises BrokerUnclear where the broker does not answer; then nothing is recorded.
+    """
+
+    def __init__(self, broker: Broker, keeper: Bookkeeper, inbox: Inbox) -> None:
         self.broker = broker
         self.keeper = keeper
+        self.inbox = inbox
+        self._turn = asyncio.Lock()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether one is on its way."""
+        return self._turn.locked()
 
     async def reconcile(self, is_routine: bool = False) -> Reconciliation:
         """Apply what was missed, compare, record, and block or free symbols. A broker in motion is looked at again.
 
-        A routine one, while trading goes on, leaves out what was touched in the last seconds; where nothing else
-        differs it proves nothing, and raises BrokerUnclear too.
+        What the book learned while the broker was asked is not compared: the ledger that was read may be older. A
+        routine one, while trading goes on, leaves out what was touched in the last seconds too. Where nothing else
+        differs it proves nothing, and raises BrokerUnclear. One at a time, and never from inside a job of the inbox.
         """
+        async with self._turn:
+            attempt = 1
+            while (found := await self._attempt(is_routine, attempt == ATTEMPTS)) is None:
+                await asyncio.sleep(SETTLE_SECONDS * attempt)
+                attempt += 1
+        return found
+
+    async def _attempt(self, is_routine: bool, is_last: bool) -> Reconciliation | None:
+        look = await self._look()
+        return await self.inbox.ask(partial(self._compare, look, is_routine, is_last))
+
+    async def _look(self) -> Look:
+        began = asyncio.get_running_loop().time()
         await self.keeper.clock.read()
         since = await self._since()
-        for attempt in range(ATTEMPTS):
-            snapshot = await self._snapshot(since)
-            await self._apply_missed(snapshot, since)
-            self.keeper.reached(FailPoint.MID_RECONCILE)
-            breaks = compare(self.keeper.book, await self.keeper.store.fills_since(since), snapshot)
-            if not breaks:
-                break
-            await asyncio.sleep(SETTLE_SECONDS * attempt)
-        settled = self._settled(breaks) if is_routine else breaks
+        return Look(began, since, await self._snapshot(since))
+
+    async def _compare(self, look: Look, is_routine: bool, is_last: bool) -> Reconciliation | None:
+        """The outcome; None where it is to be looked at again."""
+        overtaken = self._touched_since(look.began)
+        await self._apply_missed(look)
+        self.keeper.reached(FailPoint.MID_RECONCILE)
+        breaks = compare(self.keeper.book, await self.keeper.store.fills_since(look.since), look.snapshot)
+        if breaks and not is_last:
+            return None
+        recent = self._touched_since(look.began - RECENT_SECONDS) if is_routine else overtaken
+        settled = self._settled(breaks, recent)
         if breaks and not settled:
             raise BrokerUnclear(f"{breaks[0].symbol} differs, and was just traded", "It is looked at again by itself")
-        return await self._conclude(snapshot, settled)
+        return await self._conclude(look.snapshot, settled)
 
-    def _settled(self, breaks: tuple[Break, ...]) -> tuple[Break, ...]:
-        """Breaks about what has not changed lately, cash changes with every symbol; and those that stand already."""
-        since = asyncio.get_running_loop().time() - RECENT_SECONDS
-        recent = {symbol for symbol, at in self.keeper.touched.items() if at >= since}
-        recent |= {ACCOUNT} if recent else set()
+    def _touched_since(self, at: float) -> set[str]:
+        """Symbols that changed since then, by the event loop's clock; with any of them, the account."""
+        touched = {symbol for symbol, touched_at in self.keeper.touched.items() if touched_at >= at}
+        return touched | {ACCOUNT} if touched else touched
+
+    def _settled(self, breaks: tuple[Break, ...], recent: set[str]) -> tuple[Break, ...]:
+        """Breaks about what is not recent; and those that stand already."""
         known = {s for s, why in self.keeper.book.blocked.items() if why.code is BlockCode.RECONCILIATION_BREAK}
         return tuple(b for b in breaks if b.symbol not in recent or b.symbol in known)
-
-    async def catch_up(self) -> None:
-        """Apply what the stream may have missed, without a comparison."""
-        since = await self._since()
-        await self._apply_missed(await self._snapshot(since), since)
 
     async def _since(self) -> datetime | None:
         """What is compared begins there: before, all was clean, or the broker does not list it any more."""
@@ -121,7 +156,8 @@ class Reconciler:
                     found[key] = state
         return tuple(found.values())
 
-    async def _apply_missed(self, snapshot: Snapshot, since: datetime | None) -> None:
+    async def _apply_missed(self, look: Look) -> None:
+        snapshot, since = look.snapshot, look.since
         stored = await self.keeper.store.fills_since(since)
         for key in sorted(self._to_adopt(snapshot, stored.keys())):
             await self.keeper.adopt(key)

@@ -73,6 +73,8 @@ class Sender:
         self.timeout_seconds = timeout_seconds
         self.may_send = asyncio.Event()
         self._sends, self._looks, self._cancels = Later(), Later(), Later()
+        self._absent: dict[str, float] = {}
+        self._settled_at: dict[str, float] = {}
         self.throttle = Throttle(per_second=50.0, burst=100.0, reserve=20.0)  # until the limits are read
 
     def heed(self, limits: Limits) -> None:
@@ -87,7 +89,10 @@ class Sender:
             self.throttle = Throttle(*now)
 
     async def run(self) -> None:
-        """Work both queues for ever; orders leave in the order in which they were committed."""
+        """Work the queues for ever; orders leave in the order in which they were committed."""
+        settled_at = asyncio.get_running_loop().time() + self.timeout_seconds + SETTLE_SECONDS
+        inherited = (order for order in self.keeper.book.open_orders() if order.is_unknown)
+        self._settled_at = {order.ticket.client_order_id: settled_at for order in inherited}
         async with asyncio.TaskGroup() as group:
             for _ in range(SENDERS):
                 group.create_task(self._send_all())
@@ -196,19 +201,33 @@ class Sender:
         """Ask what became of an unknown order; without an answer it is asked again in a while, after the others."""
         order = self.keeper.book.orders.get(key)
         if order is None or not order.is_unknown:
-            self._looks.forget(key)
+            self._forget_looks(key)
             return
         try:
             state = await self._find(key)
-            if state is None:
-                await asyncio.sleep(SETTLE_SECONDS)
-                state = await self._find(key)
-                await self.keeper.clock.read()  # what is decided on an absence depends on the time
+            if state is None and not self._is_settled(key):
+                return
             await self._conclude(key, state)
-            self._looks.forget(key)
+            self._forget_looks(key)
         except (TimeoutError, OSError, BrokerUnclear) as error:
             log.warning("order %s is unknown and the broker does not answer: %s", key, error)
             self._looks.again(self.keeper.to_look_up, key)
+
+    def _is_settled(self, key: str) -> bool:
+        """Whether an absent order was absent before, long enough ago; otherwise it is looked up again then.
+
+        What a predecessor sent may be on its way for as long as it would have waited for the answer.
+        """
+        loop = asyncio.get_running_loop()
+        first = self._absent.setdefault(key, loop.time())
+        seconds = max(first + SETTLE_SECONDS, self._settled_at.get(key, 0.0)) - loop.time()
+        if seconds > 0:
+            loop.call_later(seconds, self.keeper.to_look_up.put_nowait, key)
+        return seconds <= 0
+
+    def _forget_looks(self, key: str) -> None:
+        self._looks.forget(key)
+        self._absent.pop(key, None)
 
     async def _find(self, key: str) -> BrokerOrderState | None:
         async with asyncio.timeout(self.timeout_seconds):
@@ -216,13 +235,14 @@ class Sender:
 
     async def _conclude(self, key: str, state: BrokerOrderState | None) -> None:
         if state is None:
-            await self.inbox.put(partial(self._absent, key))
+            await self.keeper.clock.read()  # what is decided on an absence depends on the time
+            await self.inbox.put(partial(self._prove_absent, key))
             return
         async with asyncio.timeout(self.timeout_seconds):
             fills = await self.broker.fills(state.submitted_at)
         await self.inbox.put(partial(self._found, state, [f for f in fills if f.client_order_id == key]))
 
-    async def _absent(self, key: str) -> None:
+    async def _prove_absent(self, key: str) -> None:
         order = self.keeper.book.orders.get(key)
         if order is None or not order.is_unknown:
             return  # something else has answered since

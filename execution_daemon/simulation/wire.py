@@ -37,7 +37,7 @@ class Network:
     """Between the machines and the broker. Latencies in seconds, each way.
 
     `slow` is the rate at which one leg takes up to `slow_seconds`: longer than the client waits, never longer than the
-    two looks that prove an absence are apart. While `is_out` nothing gets through.
+    proof of an absence takes. While `is_out` nothing gets through.
     """
 
     random: random.Random

@@ -55,13 +55,39 @@ MUTANTS = (
         tests=("tests/execution_daemon/shell/test_faults.py::test_what_is_booked_in_the_moment_of_the_opening_counts",),
     ),
     Mutant(
-        "every_reconnect_is_caught_up_with",
+        "every_reconnect_has_a_look",
         f"{SHELL}/daemon.py",
-        "        if not self._will_catch_up:\n",
-        "        if True:\n",
-        "answers wait behind a look at the ledger for each time the stream was lost",
+        "                self._to_compare.set()\n            else:\n",
+        "                await self._reconcile(is_routine=True)\n            else:\n",
+        "the ledger is read as often as the stream was lost, and nothing is heard meanwhile",
         tests=(
             "tests/execution_daemon/shell/test_faults.py::test_a_stream_that_comes_and_goes_does_not_hold_up_the_answers",
+        ),
+    ),
+    Mutant(
+        "looks_at_the_ledger_in_the_inbox",
+        f"{SHELL}/reconciler.py",
+        "        look = await self._look()\n",
+        "        look = await self.inbox.ask(self._look)\n",
+        "everything waits for as long as the broker takes to list what it has",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_nothing_waits_behind_a_look_at_the_ledger",),
+    ),
+    Mutant(
+        "an_overtaken_look_is_believed",
+        f"{SHELL}/reconciler.py",
+        "        overtaken = self._touched_since(look.began)\n",
+        "        overtaken: set[str] = set()\n",
+        "a symbol is halted because of what happened while the ledger was read",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_what_was_heard_during_a_look_is_not_a_break",),
+    ),
+    Mutant(
+        "takes_before_the_close_is_reconciled",
+        f"{SHELL}/intake.py",
+        "        if self.is_open and not self.has_closed:\n",
+        "        if self.is_open:\n",
+        "orders are sized by holdings in which the close is missing",
+        tests=(
+            "tests/execution_daemon/shell/test_faults.py::test_a_close_is_reconciled_before_the_next_batch_is_taken",
         ),
     ),
     Mutant(

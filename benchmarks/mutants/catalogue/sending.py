@@ -45,15 +45,25 @@ MUTANTS = (
     Mutant(
         "one_look_for_absence",
         f"{SHELL}/sender.py",
-        "                await asyncio.sleep(SETTLE_SECONDS)\n                state = await self._find(key)\n",
-        "",
+        "            if state is None and not self._is_settled(key):\n",
+        "            if False:\n",
         "one look is taken for proof that a late request will not arrive",
+    ),
+    Mutant(
+        "a_predecessors_request_is_not_waited_for",
+        f"{SHELL}/sender.py",
+        "max(first + SETTLE_SECONDS, self._settled_at.get(key, 0.0))",
+        "(first + SETTLE_SECONDS)",
+        "what a daemon sent before it died is called absent sooner than its own silence would have been",
+        tests=(
+            "tests/execution_daemon/shell/test_faults.py::test_what_a_predecessor_sent_is_waited_for_as_long_as_it_would_have",
+        ),
     ),
     Mutant(
         "silence_is_absence",
         f"{SHELL}/sender.py",
         '            log.warning("order %s is unknown and the broker does not answer: %s", key, error)\n',
-        "            await self.inbox.put(partial(self._absent, key))\n            return\n",
+        "            await self.inbox.put(partial(self._prove_absent, key))\n            return\n",
         "a look-up without an answer is taken for proof of absence",
         tests=("tests/execution_daemon/shell/test_faults.py::test_a_look_up_that_is_not_answered_proves_nothing",),
     ),

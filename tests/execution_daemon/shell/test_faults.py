@@ -36,6 +36,7 @@ from execution_daemon.errors import LeaseLost, StoreFailed
 from execution_daemon.shell.clock import Host
 from execution_daemon.shell.daemon import Daemon
 from execution_daemon.shell.failpoints import FailPoint, none_set
+from execution_daemon.shell.sender import SETTLE_SECONDS
 from tests.execution_daemon.shell.conftest import BEFORE_OPEN, CLOSES, cut_connections, make_batch, write_batch
 
 WEIGHTS = {"AAPL": "0.2", "IBM": "0.2", "MSFT": "0.1"}
@@ -55,6 +56,8 @@ class Poor(SimulatedBroker):
     never_told: frozenset[str] | set[str] = frozenset()
     then: datetime | None = None
     finds = 0
+    overtakes: Callable[[], object] | None = None
+    may_answer: asyncio.Event | None = None
 
     async def cancel(self, client_order_id):
         if self.keeps:
@@ -94,7 +97,16 @@ class Poor(SimulatedBroker):
 
     async def fills(self, since=None):
         self.fills_asked += 1
-        return await super().fills(self._listed(since))
+        told = await super().fills(self._listed(since))
+        if self.overtakes is not None and self.fills_asked % 2 == 0:  # the last question of a look
+            self.overtakes()
+            await asyncio.sleep(TICK_SECONDS)
+        return told
+
+    async def positions(self):
+        if self.may_answer is not None:
+            await self.may_answer.wait()
+        return await super().positions()
 
     async def find(self, client_order_id):
         self.finds += 1
@@ -425,6 +437,47 @@ async def test_a_break_is_not_healed_by_a_pass_that_leaves_it_out(floor):
             await daemon.parts.reconciler.reconcile(is_routine=True)
 
 
+async def test_nothing_waits_behind_a_look_at_the_ledger(floor):
+    """The proof of what had become of an order waited for seconds behind a broker that was slow to list positions."""
+    async with floor.trading() as daemon:
+        floor.broker.may_answer = asyncio.Event()
+        looking = asyncio.create_task(daemon.reconcile())
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        assert not looking.done()
+        floor.broker.may_answer.set()
+        assert (await looking).is_clean
+
+
+async def test_what_was_heard_during_a_look_is_not_a_break(floor):
+    """A symbol would be halted because the ledger was read before the execution that the book has by now."""
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        floor.broker.fills_asked = 0
+        floor.broker.overtakes = lambda: floor.broker.execute(floor.broker.accepted[0], Decimal(1))
+        with pytest.raises(BrokerUnclear, match="MSFT differs, and was just traded"):
+            await daemon.reconcile()
+        floor.broker.overtakes = None
+        assert (await daemon.reconcile()).is_clean
+    assert floor.read("select count(*) from audit.chain where kind = 'block'") == [(0,)]
+
+
+async def test_a_close_is_reconciled_before_the_next_batch_is_taken(floor):
+    """The next day's orders would be sized by holdings in which the close is missing."""
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        floor.broker.plan(Fault.LOST_REPORT, 100)
+        floor.broker.may_answer = asyncio.Event()
+        closing = asyncio.create_task(floor.to_the_close())
+        await floor.until(lambda: daemon.parts.intake.has_closed)
+        batch = floor.write({"IBM": "0.1"})
+        await asyncio.sleep(5 * floor.settings.poll_seconds)
+        assert floor.read(f"select count(*) from trading.batch_intake where batch_id = '{batch}'") == [(0,)]
+        floor.broker.may_answer.set()
+        await closing
+        assert floor.read("select count(*) from trading.fills") == [(1,)]
+        await floor.until(lambda: bool(floor.read(f"select 1 from trading.batch_intake where batch_id = '{batch}'")))
+
+
 async def test_what_the_broker_lists_no_more_is_not_compared(floor):
     """The fills of yesterday would halt every symbol on the next morning at a broker that lists one day."""
     async with floor.trading() as daemon:
@@ -624,6 +677,33 @@ async def test_an_unknown_order_does_not_keep_others_from_being_looked_up(floor)
         told = floor.broker.accepted[-1]
         floor.broker.never_told |= set(floor.broker.accepted[:-1])
         await floor.until(lambda: not daemon.parts.keeper.book.orders[told].is_unknown)
+
+
+async def test_what_a_predecessor_sent_is_waited_for_as_long_as_it_would_have(floor):
+    """A standby that takes over at once would call absent what is still on its way, and send it again."""
+    async with floor.trading() as daemon:
+        floor.broker.plan(Fault.LOST_REQUEST)
+        floor.write({"MSFT": "0.1"})
+        await floor.until(lambda: any(o.is_unknown for o in daemon.parts.keeper.book.orders.values()))
+        floor.broker.is_unclear = True
+    floor.broker.is_unclear = False
+    floor.settings = floor.settings.model_copy(update={"send_timeout_seconds": 2.0})
+    began = asyncio.get_running_loop().time()
+    async with floor.trading():
+        await floor.until(lambda: bool(floor.read("select 1 from trading.order_events where kind = 'absent'")))
+        assert asyncio.get_running_loop().time() - began >= floor.settings.send_timeout_seconds + SETTLE_SECONDS
+
+
+async def test_many_lost_orders_are_proven_absent_together(floor):
+    """Each would have waited a second of its own behind the four before it: minutes after a crash amid a rebalance."""
+    async with floor.trading() as daemon:
+        floor.broker.plan(Fault.LOST_REQUEST, 3)
+        floor.write()
+        await floor.until(lambda: sum(o.is_unknown for o in daemon.parts.keeper.book.orders.values()) == 3)
+        sender = daemon.parts.sender
+        await asyncio.gather(*(sender.look_up(key) for key in list(daemon.parts.keeper.book.orders)))
+        assert all(o.is_unknown for o in daemon.parts.keeper.book.orders.values())
+        await floor.until(lambda: len(floor.broker.accepted) == 3)
 
 
 async def test_a_symbol_with_an_unknown_order_is_not_freed(floor):

@@ -22,6 +22,7 @@ from execution_daemon.brokers.port import (
 )
 from execution_daemon.core.book import ProvenAbsent, Reported
 from execution_daemon.core.contingencies import allowed
+from execution_daemon.core.reconcile import ACCOUNT
 from execution_daemon.core.reports import answer_event, event_of, known_event, state_event
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.failpoints import FailPoint
@@ -170,10 +171,9 @@ class Sender:
             return "its cancel was asked"
         if self.keeper.clock.now() >= order.ticket.valid_until:
             return "its target is no longer valid"
-        cause = blocked.get(order.ticket.symbol) or blocked.get("*")
-        if cause is not None and cause.code != BlockCode.SEND_UNPROVEN:
-            return f"{order.ticket.symbol} is blocked: {cause.code}"
-        return ""
+        causes = [blocked[symbol].code for symbol in (order.ticket.symbol, ACCOUNT) if symbol in blocked]
+        grave = [code for code in causes if code is not BlockCode.SEND_UNPROVEN]  # that may be this very order
+        return f"{order.ticket.symbol} is blocked: {grave[0]}" if grave else ""
 
     async def _ask_broker(self, order: Order) -> OrderEvent:
         began = time.perf_counter()

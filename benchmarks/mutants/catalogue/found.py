@@ -65,6 +65,16 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "an_unknown_order_hides_the_account",
+        f"{SHELL}/sender.py",
+        "for symbol in (order.ticket.symbol, ACCOUNT) if symbol in blocked]",
+        "for symbol in (order.ticket.symbol, ACCOUNT) if symbol in blocked][:1]",
+        "an order goes into an account that differs, because its symbol is blocked for a lesser reason",
+        tests=(
+            "tests/execution_daemon/shell/test_faults.py::test_an_unknown_order_does_not_hide_that_the_account_differs",
+        ),
+    ),
+    Mutant(
         "looks_at_the_ledger_in_the_inbox",
         f"{SHELL}/reconciler.py",
         "        look = await self._look()\n",

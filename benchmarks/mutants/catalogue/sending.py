@@ -85,8 +85,8 @@ MUTANTS = (
     Mutant(
         "block_not_checked_at_send",
         f"{SHELL}/sender.py",
-        "        if cause is not None and cause.code != BlockCode.SEND_UNPROVEN:\n",
-        "        if False:\n",
+        ' is blocked: {grave[0]}" if grave else ""\n',
+        ' is blocked: {grave[0]}" if False else ""\n',
         "an order leaves in a symbol that a break has halted",
         tests=(
             "tests/execution_daemon/simulation/test_last_look.py::test_what_is_pressed_as_an_order_leaves_stops_it",

@@ -706,6 +706,20 @@ async def test_many_lost_orders_are_proven_absent_together(floor):
         await floor.until(lambda: len(floor.broker.accepted) == 3)
 
 
+async def test_an_unknown_order_does_not_hide_that_the_account_differs(floor):
+    """It was sent again into an account whose cash is wrong: its own block was looked at, and the account's not."""
+    async with floor.trading() as daemon:
+        floor.broker.plan(Fault.LOST_REQUEST)
+        floor.write({"MSFT": "0.1"})
+        await floor.until(lambda: any(o.is_unknown for o in daemon.parts.keeper.book.orders.values()))
+        floor.broker.cash += Decimal(1000)
+        assert not (await daemon.reconcile()).is_clean
+        await floor.until(lambda: not list(daemon.parts.keeper.book.open_orders()))
+    assert floor.broker.accepted == []
+    (said,) = floor.read("select text from trading.order_events where kind = 'canceled'")
+    assert said == ("not sent: MSFT is blocked: RECONCILIATION_BREAK",)
+
+
 async def test_a_symbol_with_an_unknown_order_is_not_freed(floor):
     """New orders would go out beside one of which nobody knows whether it works."""
     async with floor.trading() as daemon:

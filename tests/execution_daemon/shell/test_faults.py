@@ -707,14 +707,17 @@ async def test_many_lost_orders_are_proven_absent_together(floor):
 
 
 async def test_an_unknown_order_does_not_hide_that_the_account_differs(floor):
-    """It was sent again into an account whose cash is wrong: its own block was looked at, and the account's not."""
+    """Another one of its symbol was sent again into it: the symbol's block was looked at, and the account's not."""
     async with floor.trading() as daemon:
-        floor.broker.plan(Fault.LOST_REQUEST)
-        floor.write({"MSFT": "0.1"})
-        await floor.until(lambda: any(o.is_unknown for o in daemon.parts.keeper.book.orders.values()))
+        floor.broker.plan(Fault.LOST_REQUEST, 2)
+        orders = (ManualOrder("MSFT", Side.BUY, Decimal(qty), Terms(), None) for qty in (100, 200))
+        told = await asyncio.gather(*(daemon.commands.submit(order, "ann", uuid.uuid4()) for order in orders))
+        first, second = (decision.client_order_id for (decision,) in told)
+        floor.broker.never_told = {second}
+        await floor.until(lambda: sum(o.is_unknown for o in daemon.parts.keeper.book.orders.values()) == 2)
         floor.broker.cash += Decimal(1000)
         assert not (await daemon.reconcile()).is_clean
-        await floor.until(lambda: not list(daemon.parts.keeper.book.open_orders()))
+        await floor.until(lambda: daemon.parts.keeper.book.orders[first].status.is_terminal)
     assert floor.broker.accepted == []
     (said,) = floor.read("select text from trading.order_events where kind = 'canceled'")
     assert said == ("not sent: MSFT is blocked: RECONCILIATION_BREAK",)

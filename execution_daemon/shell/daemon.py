@@ -292,18 +292,23 @@ class Daemon:
         Raises BrokerError where it is not unknown, or the broker does know.
         """
 
+        self._require_unknown(client_order_id)
+        with contextlib.suppress(NotListed):
+            await self.broker.find(client_order_id)
+            raise BrokerError(f"the broker knows of order {client_order_id}", "It is looked up: wait a moment")
+
         async def work() -> None:
-            order = self.parts.keeper.book.orders.get(client_order_id)
-            if order is None or not order.is_unknown:
-                raise BrokerError(f"order {client_order_id} is not unknown", "The broker says what becomes of it")
-            with contextlib.suppress(NotListed):
-                await self.broker.find(client_order_id)
-                raise BrokerError(f"the broker knows of order {client_order_id}", "It is looked up: wait a moment")
+            self._require_unknown(client_order_id)
             why = f"ended by {actor}, for the broker lists it no more: {reason}"
             event = OrderEvent(ExecType.CANCELED, self.clock.now(), text=why)
             await self.parts.keeper.apply(Reported(client_order_id, event))
 
         await self.inbox.ask(work)
+
+    def _require_unknown(self, client_order_id: str) -> None:
+        order = self.parts.keeper.book.orders.get(client_order_id)
+        if order is None or not order.is_unknown:
+            raise BrokerError(f"order {client_order_id} is not unknown", "The broker says what becomes of it")
 
     async def state(self) -> dict[str, Any]:
         """What the control plane shows."""

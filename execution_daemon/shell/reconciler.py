@@ -27,7 +27,7 @@ SETTLE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Reading:
     """The broker's ledger since `since`, and when it was begun to be read, by the event loop's clock."""
 
     began: float
@@ -89,28 +89,28 @@ class Reconciler:
         return found
 
     async def _attempt(self, is_routine: bool, is_last: bool) -> Reconciliation | None:
-        look = await self._look()
-        return await self.inbox.ask(partial(self._compare, look, is_routine, is_last))
+        reading = await self._read()
+        return await self.inbox.ask(partial(self._compare, reading, is_routine, is_last))
 
-    async def _look(self) -> Look:
+    async def _read(self) -> Reading:
         began = asyncio.get_running_loop().time()
         await self.keeper.clock.read()
         since = await self._since()
-        return Look(began, since, await self._snapshot(since))
+        return Reading(began, since, await self._snapshot(since))
 
-    async def _compare(self, look: Look, is_routine: bool, is_last: bool) -> Reconciliation | None:
+    async def _compare(self, reading: Reading, is_routine: bool, is_last: bool) -> Reconciliation | None:
         """The outcome; None where it is to be looked at again."""
-        overtaken = self._touched_since(look.began)
-        await self._apply_missed(look)
+        overtaken = self._touched_since(reading.began)
+        await self._apply_missed(reading)
         self.keeper.reached(FailPoint.MID_RECONCILE)
-        breaks = compare(self.keeper.book, await self.keeper.store.fills_since(look.since), look.snapshot)
+        breaks = compare(self.keeper.book, await self.keeper.store.fills_since(reading.since), reading.snapshot)
         if breaks and not is_last:
             return None
-        recent = self._touched_since(look.began - RECENT_SECONDS) if is_routine else overtaken
+        recent = self._touched_since(reading.began - RECENT_SECONDS) if is_routine else overtaken
         settled = self._settled(breaks, recent)
         if breaks and not settled:
             raise BrokerUnclear(f"{breaks[0].symbol} differs, and was just traded", "It is looked at again by itself")
-        return await self._conclude(look.snapshot, settled)
+        return await self._conclude(reading.snapshot, settled)
 
     def _touched_since(self, at: float) -> set[str]:
         """Symbols that changed since then, by the event loop's clock; with any of them, the account."""
@@ -156,8 +156,8 @@ class Reconciler:
                     found[key] = state
         return tuple(found.values())
 
-    async def _apply_missed(self, look: Look) -> None:
-        snapshot, since = look.snapshot, look.since
+    async def _apply_missed(self, reading: Reading) -> None:
+        snapshot, since = reading.snapshot, reading.since
         stored = await self.keeper.store.fills_since(since)
         for key in sorted(self._to_adopt(snapshot, stored.keys())):
             await self.keeper.adopt(key)

@@ -77,15 +77,15 @@ MUTANTS = (
     Mutant(
         "looks_at_the_ledger_in_the_inbox",
         f"{SHELL}/reconciler.py",
-        "        look = await self._look()\n",
-        "        look = await self.inbox.ask(self._look)\n",
+        "        reading = await self._read()\n",
+        "        reading = await self.inbox.ask(self._read)\n",
         "everything waits for as long as the broker takes to list what it has",
         tests=("tests/execution_daemon/shell/test_faults.py::test_nothing_waits_behind_a_look_at_the_ledger",),
     ),
     Mutant(
         "an_overtaken_look_is_believed",
         f"{SHELL}/reconciler.py",
-        "        overtaken = self._touched_since(look.began)\n",
+        "        overtaken = self._touched_since(reading.began)\n",
         "        overtaken: set[str] = set()\n",
         "a symbol is halted because of what happened while the ledger was read",
         tests=("tests/execution_daemon/shell/test_faults.py::test_what_was_heard_during_a_look_is_not_a_break",),

@@ -21,11 +21,16 @@ class DaemonError(BifrostError):
 
 
 def state(settings: Settings) -> dict[str, Any] | None:
-    """GET /state; None where no daemon answers. Raises DaemonError where one answers with anything but its state."""
+    """GET /state; None where no daemon listens. Raises DaemonError where one says anything but its state, or nothing."""
     try:
         return _state(settings.daemon_url, settings.secrets.daemon_token)
-    except httpx.TransportError:
+    except NEVER_SENT:
         return None
+    except httpx.TransportError as error:
+        raise DaemonError(
+            f"the daemon at {settings.daemon_url} was asked, and did not say how it is",
+            f"It may trade all the same: reload this page, and read {settings.home / 'logs' / 'daemon.log'}",
+        ) from error
 
 
 @st.cache_data(ttl=2, max_entries=4, show_spinner=False)

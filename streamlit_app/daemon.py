@@ -21,7 +21,7 @@ class DaemonError(BifrostError):
 
 
 def state(settings: Settings) -> dict[str, Any] | None:
-    """GET /state; None where no daemon listens. Raises DaemonError where one says anything but its state, or nothing."""
+    """GET /state; None where no daemon listens. Raises DaemonError where one says anything else, or nothing."""
     try:
         return _state(settings.daemon_url, settings.secrets.daemon_token)
     except NEVER_SENT:

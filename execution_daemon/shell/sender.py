@@ -74,8 +74,8 @@ class Sender:
         self.timeout_seconds = timeout_seconds
         self.may_send = asyncio.Event()
         self._sends, self._looks, self._cancels = Later(), Later(), Later()
-        self._absent: dict[str, float] = {}
-        self._settled_at: dict[str, float] = {}
+        self._absent: dict[str, float] = {}  # since when, by the event loop's clock
+        self._settled_at: dict[str, float] = {}  # of what a predecessor sent
         self.throttle = Throttle(per_second=50.0, burst=100.0, reserve=20.0)  # until the limits are read
 
     def heed(self, limits: Limits) -> None:

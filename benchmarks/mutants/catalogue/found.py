@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         "absence_on_an_old_clock",
         f"{SHELL}/sender.py",
-        "                await self.keeper.clock.read()  # what is decided on an absence depends on the time\n",
+        "            await self.keeper.clock.read()  # what is decided on an absence depends on the time\n",
         "",
         "an order is sent again after its target's end, on a time that is seconds old",
         tests=("tests/execution_daemon/shell/test_faults.py::test_an_absence_is_judged_by_the_time_it_is_then",),

@@ -59,7 +59,7 @@ def _send_again(settings: Settings, request: httpx.Request) -> dict[str, Any]:
 def _send(settings: Settings, request: httpx.Request) -> dict[str, Any]:
     """The answer. Raises httpx.TransportError where there is none, and DaemonError where it is a refusal."""
     request.headers["Authorization"] = f"Bearer {settings.secrets.daemon_token}"
-    with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
+    with httpx.Client(timeout=TIMEOUT_SECONDS, verify=request.url.scheme == "https") as client:
         answer = client.send(request)
     if answer.is_success:
         return dict(answer.json())

@@ -105,12 +105,12 @@ class PaperExchange:
     def trader(self) -> httpx.Client:
         secrets = self.settings.secrets
         keys = {"APCA-API-KEY-ID": secrets.broker_key, "APCA-API-SECRET-KEY": secrets.broker_secret}
-        return httpx.Client(base_url=self.settings.paper_exchange_url, headers=keys, timeout=10.0)
+        return httpx.Client(base_url=self.settings.paper_exchange_url, headers=keys, timeout=10.0, verify=False)
 
     @property
     def admin(self) -> httpx.Client:
         token = {"Authorization": f"Bearer {self.settings.secrets.exchange_admin_token}"}
-        return httpx.Client(base_url=self.settings.paper_exchange_url, headers=token, timeout=10.0)
+        return httpx.Client(base_url=self.settings.paper_exchange_url, headers=token, timeout=10.0, verify=False)
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """The process, without waiting for it."""
@@ -131,7 +131,7 @@ class PaperExchange:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                if httpx.get(f"{self.settings.paper_exchange_url}/health").is_success:
+                if httpx.get(f"{self.settings.paper_exchange_url}/health", verify=False).is_success:
                     return
             except httpx.TransportError:
                 assert self.process.poll() is None, self.log.read_text()

@@ -22,16 +22,27 @@ up: $(RUNTIME) ## Run every part, supervised, until Ctrl-C
 	@$(BIN)/bifrost up
 
 .PHONY: test
-test: $(TESTS) ## Lint, types, import rules, tests
-	@tools/chromium.sh
+test: ## Lint, types, import rules, tests
+	@$(MAKE) --no-print-directory --jobs 2 $(TESTS) chromium
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint
 lint: $(TESTS) ## Lint, types and import rules alone
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync style types
+
+.PHONY: chromium
+chromium:
+	@tools/chromium.sh
+
+.PHONY: style
+style: $(TESTS)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
 	@$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests bifrost_core/warehouse/migrations/sql
+
+.PHONY: types
+types: $(TESTS)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

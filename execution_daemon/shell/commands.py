@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -42,7 +43,10 @@ AMENDS_MAX = 3  # of an order whose cancel the broker refuses each time: then it
 
 
 class Commands:
-    """Each runs as one job of the inbox. Raises BrokerError for what makes no sense or cannot be asked now."""
+    """Each runs as one job of the inbox. Raises BrokerError for what makes no sense or cannot be asked now.
+
+    Nothing is decided before `may_send`, the first clean reconciliation; what only cancels may be asked at any time.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Commands:
         committer: Committer,
         slicer: Slicer,
         inbox: Inbox,
+        may_send: asyncio.Event,
         settings: Settings,
     ) -> None:
         self._keeper = keeper
@@ -58,6 +63,7 @@ class Commands:
         self._committer = committer
         self._slicer = slicer
         self._inbox = inbox
+        self._may_send = may_send
         self._amending: set[str] = set()
         self._participation = Decimal(str(settings.participation))
         keeper.on_amend = self._amend_by_group
@@ -95,6 +101,7 @@ class Commands:
         """
 
         async def work() -> list[Decision]:
+            self._require_reconciled()
             wanted = None if symbols is None else set(symbols)
             await self._cancel_all(actor, reason, wanted, but=command_id)
             market = await self._market()
@@ -114,6 +121,7 @@ class Commands:
         """Decide on an order and its legs; ids follow from `command_id`, so that a retry adds nothing."""
 
         async def work() -> list[Decision]:
+            self._require_reconciled()
             market = await self._market(self._symbols_of(request))
             desk = await self._scheduled(self._desk(market, command_id), request)
             asks = asked_for(desk, self._keeper.book, request)
@@ -126,6 +134,7 @@ class Commands:
         """Decide on orders of which one cancels the others; each is decided on its own."""
 
         async def work() -> list[Decision]:
+            self._require_reconciled()
             market = await self._market(set[str]().union(*map(self._symbols_of, requests)))
             asks = one_of(self._desk(market, command_id), self._keeper.book, requests)
             log.info("%s orders one of %s", actor, ", ".join(f"{r.side} {r.qty} {r.symbol}" for r in requests))
@@ -172,6 +181,7 @@ class Commands:
         """Cancel and replace: a replacement is durable and held until the original has ended."""
 
         async def work() -> list[Decision]:
+            self._require_reconciled()
             log.info("%s amends %s", actor, client_order_id)
             return await self._amend(client_order_id, qty, limit_price, stop_price, command_id)
 
@@ -213,10 +223,10 @@ class Commands:
     async def _amend_by_group(self, amend: Amend) -> None:
         """Another order of the group was executed: replace what is left, or cancel it where that is denied.
 
-        While the broker does not answer it is left for the next `settle_groups`: nothing could be canceled either.
+        While nothing may be decided, or the broker does not answer, it is left for the next `settle_groups`.
         """
         key = amend.client_order_id
-        if key in self._amending:
+        if key in self._amending or not self._may_send.is_set():
             return  # its replacement is being committed: that the order is still there is no news
         self._amending.add(key)
         try:
@@ -248,6 +258,11 @@ class Commands:
                 raise BrokerError(f"batch {batch_id} is not in quarantine", "GET /state lists what waits")
 
         await self._inbox.ask(work)
+
+    def _require_reconciled(self) -> None:
+        if not self._may_send.is_set():
+            what = "the book has not been found to agree with the broker's ledger since the daemon started"
+            raise BrokerUnclear(what, "Wait until GET /ready answers 200; POST /cancel-all works before")
 
     def _order(self, key: str) -> Order:
         order = self._keeper.book.orders.get(key)

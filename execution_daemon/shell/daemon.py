@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,7 +37,9 @@ from execution_daemon.shell.store import Store
 log = logging.getLogger("bifrost.daemon")
 T = TypeVar("T")
 RETRY_SECONDS = 0.2
+BACKOFFS_MAX = 10  # a wait is doubled so often; the longest is `reconcile_seconds`
 BEAT_SECONDS = 2.0
+ENDS = frozenset({ExecType.CANCELED, ExecType.EXPIRED, ExecType.REJECTED})
 RECALLED = timedelta(days=2)  # a broker that tells of a fill in steps does so within its day
 
 
@@ -63,6 +66,8 @@ class Daemon:
         self._parts: _Parts | None = None
         self._store: Store | None = None
         self._to_compare = asyncio.Event()
+        self._connected_at = -math.inf
+        self._has_heard_a_stranger = False
 
     async def run(self) -> None:
         """Lead, load, reconcile, trade. Ends only by an error or by being cancelled.
@@ -154,30 +159,45 @@ class Daemon:
     async def _stream(self) -> None:
         async for heard in self.broker.events():
             if isinstance(heard, Connected):
+                self._connected_at = asyncio.get_running_loop().time()
                 self._to_compare.set()
             else:
                 await self.inbox.put(partial(self._hear, heard))
 
     async def _hear(self, report: ExecutionReport) -> None:
-        if not await self.parts.keeper.hear(Reported(report.client_order_id, event_of(report))):
+        event = event_of(report)
+        if event.kind in ENDS and self._may_lack_fills(report):
+            self._to_compare.set()  # the ledger tells them and the end, in their order
+        elif not await self.parts.keeper.hear(Reported(report.client_order_id, event)):
             log.error("the broker reports %s of %s, which is not ours", report.kind, report.client_order_id)
+            self._has_heard_a_stranger = True
             self._to_compare.set()
+
+    def _may_lack_fills(self, end: ExecutionReport) -> bool:
+        """Whether the stream may have lost fills before an end: it was cut, or the broker's sum is larger than ours."""
+        known = self.parts.keeper.book.orders.get(end.client_order_id)
+        is_short = known is not None and known.cum_qty < end.cum_qty
+        return is_short or self.parts.reconciler.caught_up_at <= self._connected_at
 
     async def _reconciliations(self) -> None:
         """The first one as soon as the broker answers, then one every `reconcile_seconds` and when there is cause."""
         failures = 0
         while True:
             self._to_compare.clear()  # what is heard from here on, the next look is for
+            in_full, self._has_heard_a_stranger = self._has_heard_a_stranger or not self.is_ready, False
             try:
-                await self._reconcile(is_routine=self.is_ready)
-                failures = 0
-                wait = self.settings.reconcile_seconds if self.is_ready else RETRY_SECONDS * 5
+                found = await self._reconcile(is_routine=not in_full)
             except BrokerError as error:
                 log.warning("cannot reconcile: %s", error)
-                failures += 1
-                wait = min(RETRY_SECONDS * 2**failures, self.settings.reconcile_seconds)
+                self._has_heard_a_stranger |= in_full
+                failures = min(failures + 1, BACKOFFS_MAX)
+                await asyncio.sleep(min(RETRY_SECONDS * 2**failures, self.settings.reconcile_seconds))
+                continue
+            failures = 0
+            await asyncio.sleep(RETRY_SECONDS)
+            is_due = found.is_whole and self.is_ready
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(self.settings.reconcile_seconds if is_due else RETRY_SECONDS * 5):
                     await self._to_compare.wait()
 
     async def _reconcile(self, is_routine: bool = False) -> Reconciliation:
@@ -212,10 +232,11 @@ class Daemon:
 
     async def _look_at_the_table(self) -> datetime:
         """A close that has passed is reconciled before anything is taken."""
-        at = await self.inbox.ask(self._tick)
-        if self.parts.intake.has_closed:
-            await self._reconcile()
-            self.parts.intake.has_closed = False
+        at, intake = await self.inbox.ask(self._tick), self.parts.intake
+        if (closed_at := intake.closed_at) is not None:
+            await self.reconcile()
+            if intake.closed_at == closed_at:  # no later one meanwhile
+                intake.closed_at = None
             at = await self.inbox.ask(self._tick)
         return at
 
@@ -249,8 +270,13 @@ class Daemon:
         return await self._look_at_the_table() if self._parts else await self.clock.read()
 
     async def reconcile(self) -> Reconciliation:
-        """Reconcile now and return the outcome. Raises BrokerError where the broker does not answer."""
-        return await self._reconcile()
+        """Reconcile now and return the outcome. Raises BrokerError where the broker is silent or trades on."""
+        found = await self._reconcile()
+        if not found.is_whole:
+            raise BrokerUnclear(
+                "not all of it could be compared: it was just traded", "It is looked at again by itself"
+            )
+        return found
 
     async def halt(self, scope: str, key: str, reason: str, actor: str) -> None:
         """Engage a kill switch: read in the transaction of every intent from now on. Needs no lease and no broker."""
@@ -360,7 +386,7 @@ class _Parts:
         reader, committer = MarketReader(broker, store, clock), Committer(self.keeper)
         slicer = Slicer(self.keeper, reader, committer)
         self.intake = Intake(self.keeper, reader, committer, slicer, settings)
-        self.commands = Commands(self.keeper, reader, committer, slicer, inbox, settings)
+        self.commands = Commands(self.keeper, reader, committer, slicer, inbox, self.sender.may_send, settings)
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -29,7 +29,7 @@ log = logging.getLogger("bifrost.daemon.intake")
 class Intake:
     """Used by inbox jobs only. Takes nothing until `is_open`, the first clean reconciliation.
 
-    `has_closed` says that a session has ended, and is taken back by who has reconciled it.
+    `closed_at` is when a session ended that was not reconciled since; who does takes it back.
     """
 
     def __init__(
@@ -48,15 +48,16 @@ class Intake:
         self.execution: str = settings.execution
         self.participation = Decimal(str(settings.participation))
         self.is_open = False
-        self.has_closed = False
+        self.closed_at: datetime | None = None
         self._session: SessionHours | None = None
 
     async def tick(self) -> datetime:
-        """Look at the clock and the table; returns market time. Takes nothing while `has_closed` stands."""
+        """Look at the clock and the table; returns market time. Takes nothing while `closed_at` stands."""
         now = await self.keeper.clock.read()
         before, self._session = self._session, await self.store.session_from(now)
-        self.has_closed |= before is not None and now >= before.close_at
-        if self.is_open and not self.has_closed:
+        if before is not None and now >= before.close_at:
+            self.closed_at = before.close_at
+        if self.is_open and self.closed_at is None:
             await self._take(now)
             if self._session is not None and self.keeper.book.parents:
                 await self.slicer.work(now, self._session)

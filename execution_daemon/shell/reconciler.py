@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,7 +38,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The outcome of one comparison, as stored."""
+    """The outcome of one comparison, as stored. `is_whole` says that nothing was left out as too recent."""
 
     reconciliation_id: int
     is_clean: bool
@@ -45,6 +46,7 @@ class Reconciliation:
     orders_checked: int
     fills_checked: int
     event_at: datetime
+    is_whole: bool = True
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -67,6 +69,7 @@ class Reconciler:
         self.broker = broker
         self.keeper = keeper
         self.inbox = inbox
+        self.caught_up_at = -math.inf  # by the event loop's clock: what the broker had booked then, the book has
         self._turn = asyncio.Lock()
 
     @property
@@ -94,14 +97,15 @@ class Reconciler:
 
     async def _read(self) -> Reading:
         began = asyncio.get_running_loop().time()
-        await self.keeper.clock.read()
+        at = await self.keeper.clock.read()  # a moment before what is read: later, a leap of the clock may lie between
         since = await self._since()
-        return Reading(began, since, await self._snapshot(since))
+        return Reading(began, since, await self._snapshot(since, at))
 
     async def _compare(self, reading: Reading, is_routine: bool, is_last: bool) -> Reconciliation | None:
         """The outcome; None where it is to be looked at again."""
         overtaken = self._touched_since(reading.began)
         await self._apply_missed(reading)
+        self.caught_up_at = reading.began
         self.keeper.reached(FailPoint.MID_RECONCILE)
         breaks = compare(self.keeper.book, await self.keeper.store.fills_since(reading.since), reading.snapshot)
         if breaks and not is_last:
@@ -110,7 +114,7 @@ class Reconciler:
         settled = self._settled(breaks, recent)
         if breaks and not settled:
             raise BrokerUnclear(f"{breaks[0].symbol} differs, and was just traded", "It is looked at again by itself")
-        return await self._conclude(reading.snapshot, settled)
+        return await self._conclude(reading.snapshot, settled, len(settled) == len(breaks))
 
     def _touched_since(self, at: float) -> set[str]:
         """Symbols that changed since then, by the event loop's clock; with any of them, the account."""
@@ -128,7 +132,7 @@ class Reconciler:
         begins = (clean - OVERLAP if clean else None, await self.broker.lists_from())
         return max((at for at in begins if at is not None), default=None)
 
-    async def _snapshot(self, since: datetime | None) -> Snapshot:
+    async def _snapshot(self, since: datetime | None, at: datetime) -> Snapshot:
         """The ledger at one moment: read again until no fill came in between."""
         fills = await self.broker.fills(since)
         for _ in range(LOOKS_MAX):
@@ -138,8 +142,7 @@ class Reconciler:
             adjustments = await self.broker.adjustments(since)
             again = await self.broker.fills(since)
             if [f.exec_id for f in again] == [f.exec_id for f in fills]:
-                now = self.keeper.clock.now()
-                return Snapshot(now, orders, fills, positions, account.cash, account.equity, adjustments)
+                return Snapshot(at, orders, fills, positions, account.cash, account.equity, adjustments)
             fills = again
         raise BrokerUnclear(
             f"fills came in during each of {LOOKS_MAX} looks at the ledger", "It is tried again by itself"
@@ -172,7 +175,7 @@ class Reconciler:
         news: list[ExecutionReport] = [fill for fill in snapshot.fills if fill.exec_id not in stored]
         return {f.client_order_id for f in news} | {o.client_order_id for o in snapshot.orders if o.status.is_open}
 
-    async def _conclude(self, snapshot: Snapshot, breaks: tuple[Break, ...]) -> Reconciliation:
+    async def _conclude(self, snapshot: Snapshot, breaks: tuple[Break, ...], is_whole: bool) -> Reconciliation:
         number = await self.keeper.store.record_reconciliation(
             breaks, len(snapshot.orders), len(snapshot.fills), snapshot.at
         )
@@ -183,7 +186,8 @@ class Reconciler:
             log.error("reconciliation %d found %d breaks, first: %s", number, len(breaks), breaks[0])
         else:
             self.keeper.forget_ended()
-        return Reconciliation(number, not breaks, breaks, len(snapshot.orders), len(snapshot.fills), snapshot.at)
+        checked = len(snapshot.orders), len(snapshot.fills)
+        return Reconciliation(number, not breaks, breaks, *checked, snapshot.at, is_whole)
 
     @property
     def is_halted(self) -> bool:

@@ -205,7 +205,9 @@ class Sender:
             return
         try:
             state = await self._find(key)
-            if state is None and not self._is_settled(key):
+            if state is not None:
+                self._absent.pop(key, None)
+            elif not self._is_settled(key):
                 return
             await self._conclude(key, state)
             self._forget_looks(key)

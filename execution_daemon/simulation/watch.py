@@ -368,6 +368,12 @@ class Watch:
             self.require(first["ord_status"] in ENDED, "a held order waits for the other", f"{row} replaces {first}")
             self._waited(order, first)  # it was never sent: what takes its place waits in its place
             return
+        if row["release"] == "ended" and (theirs := self._broker.ledger.orders.get(row["after_id"])):
+            fact = (
+                f"{order.client_order_id[:8]} for {order.qty} of {row['order_qty']}, {theirs.cum_qty} executed before"
+            )
+            allowed = theirs.qty - theirs.cum_qty
+            self.require(order.qty <= allowed, "a replacement is for what the original left", fact)
         events = [event for event in self._database.tables.events if event["client_order_id"] == row["after_id"]]
         looked = self._clock.wall() - timedelta(seconds=GRACE_SECONDS)  # a bust may be known for less
         has = {

@@ -75,6 +75,38 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "an_end_overtakes_a_lost_fill",
+        f"{SHELL}/daemon.py",
+        "        return is_short or self.parts",
+        "        return self.parts",
+        "a replacement is sent for what the original has executed, of which the report was lost",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_an_end_waits_for_the_fills_before_it",),
+    ),
+    Mutant(
+        "an_end_overtakes_a_cut_stream",
+        f"{SHELL}/daemon.py",
+        "        return is_short or self.parts.reconciler.caught_up_at <= self._connected_at\n",
+        "        return is_short\n",
+        "a replacement is sent for what the original has executed while nobody listened",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_an_end_waits_for_the_fills_before_it",),
+    ),
+    Mutant(
+        "decides_before_reconciled",
+        f"{SHELL}/commands.py",
+        "        if not self._may_send.is_set():\n            what",
+        "        if False:\n            what",
+        "people's orders are decided on a book that nobody has compared",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_nothing_is_decided_before_the_first_reconciliation",),
+    ),
+    Mutant(
+        "a_pause_without_end",
+        f"{SHELL}/daemon.py",
+        "                failures = min(failures + 1, BACKOFFS_MAX)\n",
+        "                failures += 1\n",
+        "a broker that is away for a weekend ends the daemon",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_a_broker_that_is_away_for_a_weekend_is_waited_for",),
+    ),
+    Mutant(
         "looks_at_the_ledger_in_the_inbox",
         f"{SHELL}/reconciler.py",
         "        reading = await self._read()\n",
@@ -93,7 +125,7 @@ MUTANTS = (
     Mutant(
         "takes_before_the_close_is_reconciled",
         f"{SHELL}/intake.py",
-        "        if self.is_open and not self.has_closed:\n",
+        "        if self.is_open and self.closed_at is None:\n",
         "        if self.is_open:\n",
         "orders are sized by holdings in which the close is missing",
         tests=(

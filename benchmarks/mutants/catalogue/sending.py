@@ -45,8 +45,8 @@ MUTANTS = (
     Mutant(
         "one_look_for_absence",
         f"{SHELL}/sender.py",
-        "            if state is None and not self._is_settled(key):\n",
-        "            if False:\n",
+        "            elif not self._is_settled(key):\n",
+        "            elif False:\n",
         "one look is taken for proof that a late request will not arrive",
     ),
     Mutant(

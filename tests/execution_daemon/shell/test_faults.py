@@ -14,7 +14,7 @@ import pytest
 
 from bifrost_core.errors import BrokerError
 from bifrost_core.trading.orders import BlockCode
-from bifrost_core.trading.terms import Side, Terms, TimeInForce
+from bifrost_core.trading.terms import OrdType, Side, Terms, TimeInForce
 from bifrost_core.trading.throttle import Throttle
 from bifrost_core.warehouse.connect import Role, connect
 from execution_daemon.api.app import create_app
@@ -41,6 +41,7 @@ from tests.execution_daemon.shell.conftest import BEFORE_OPEN, CLOSES, cut_conne
 
 WEIGHTS = {"AAPL": "0.2", "IBM": "0.2", "MSFT": "0.1"}
 TICK_SECONDS = 0.02
+ONE = uuid.UUID(int=1)
 
 
 class Poor(SimulatedBroker):
@@ -58,6 +59,9 @@ class Poor(SimulatedBroker):
     finds = 0
     overtakes: Callable[[], object] | None = None
     may_answer: asyncio.Event | None = None
+    tells_sums = True
+    is_silent = False
+    silences = 0
 
     async def cancel(self, client_order_id):
         if self.keeps:
@@ -80,7 +84,14 @@ class Poor(SimulatedBroker):
             yield Connected(self.flaps)
             await asyncio.sleep(0)
         async for event in super().events():
-            yield event
+            is_end = not isinstance(event, Connected) and event.kind is ExecKind.CANCELED
+            yield event if self.tells_sums or not is_end else replace(event, cum_qty=Decimal(0))
+
+    async def market_time(self):
+        if self.is_silent:
+            self.silences += 1
+            raise BrokerUnclear("nobody answers")
+        return await super().market_time()
 
     def _listed(self, since):
         return max((at for at in (since, self.begins) if at), default=None)
@@ -448,6 +459,69 @@ async def test_nothing_waits_behind_a_look_at_the_ledger(floor):
         assert (await looking).is_clean
 
 
+async def an_amended_order_of_which_fills_were_lost(floor, daemon):
+    """Forty of a hundred shares are executed unheard, and the order is replaced; returns what is sent instead."""
+    terms = Terms(OrdType.LIMIT, limit_price=Decimal(28))
+    ((first,),) = [await daemon.commands.submit(ManualOrder("MSFT", Side.BUY, Decimal(100), terms, None), "ann", ONE)]
+    await floor.until(lambda: floor.broker.accepted == [first.client_order_id])
+    floor.broker.plan(Fault.LOST_REPORT)
+    floor.broker.execute(first.client_order_id, Decimal(40), Decimal(28))
+    if not floor.broker.tells_sums:
+        floor.broker.may_answer = asyncio.Event()
+        floor.broker.disconnect()
+        await floor.until(lambda: daemon.parts.reconciler.is_busy)
+    await daemon.commands.amend(first.client_order_id, None, Decimal("28.01"), None, "ann", uuid.uuid4())
+    await floor.until(lambda: not floor.broker.ledger.orders[first.client_order_id].status.is_open)
+    await asyncio.sleep(5 * TICK_SECONDS)
+    if floor.broker.may_answer is not None:
+        floor.broker.may_answer.set()
+    await floor.until(lambda: len(floor.broker.accepted) == 2)
+    return floor.broker.ledger.orders[floor.broker.accepted[1]]
+
+
+@pytest.mark.parametrize("tells_sums", [True, False], ids=["a report was lost", "the stream was cut"])
+async def test_an_end_waits_for_the_fills_before_it(floor, tells_sums):
+    """A replacement went out for what had been executed already: 140 of 100 shares."""
+    floor.broker.tells_sums = tells_sums
+    async with floor.trading() as daemon:
+        assert (await an_amended_order_of_which_fills_were_lost(floor, daemon)).qty == 60
+        assert daemon.parts.keeper.book.blocked == {}
+
+
+async def test_nothing_is_decided_before_the_first_reconciliation(floor):
+    """A daemon that died before it could block what differs left it to trade, until its successor had looked."""
+    floor.broker.may_answer = asyncio.Event()
+    floor.daemon = daemon = Daemon(floor.settings, floor.broker)
+    task = asyncio.create_task(daemon.run())
+    await floor.until(lambda: daemon._parts is not None and daemon.parts.reconciler.is_busy, task)
+    order = ManualOrder("MSFT", Side.BUY, Decimal(100), Terms(), None)
+    for asked in (
+        daemon.commands.submit(order, "ann", uuid.uuid4()),
+        daemon.commands.submit_one_of((order, order), "ann", uuid.uuid4()),
+        daemon.commands.amend("x", Decimal(1), None, None, "ann", uuid.uuid4()),
+        daemon.commands.flatten("ann", "enough", uuid.uuid4()),
+    ):
+        with pytest.raises(BrokerUnclear, match="since the daemon started"):
+            await asked
+    assert await daemon.commands.cancel_all("ann", "enough") == []
+    floor.broker.may_answer.set()
+    await floor.until(lambda: daemon.is_ready, task)
+    assert len(await daemon.commands.submit(order, "ann", uuid.uuid4())) == 1
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_broker_that_is_away_for_a_weekend_is_waited_for(floor):
+    """After 1,024 looks in vain the next pause could not be reckoned any more, and the daemon ended."""
+    floor.settings = floor.settings.model_copy(update={"reconcile_seconds": 0.001})
+    async with floor.trading() as daemon:
+        floor.broker.is_silent = True
+        await floor.until(lambda: floor.broker.silences > 1100)
+        floor.broker.is_silent = False
+        assert (await daemon.reconcile()).is_clean
+
+
 async def test_what_was_heard_during_a_look_is_not_a_break(floor):
     """A symbol would be halted because the ledger was read before the execution that the book has by now."""
     async with floor.trading() as daemon:
@@ -468,7 +542,7 @@ async def test_a_close_is_reconciled_before_the_next_batch_is_taken(floor):
         floor.broker.plan(Fault.LOST_REPORT, 100)
         floor.broker.may_answer = asyncio.Event()
         closing = asyncio.create_task(floor.to_the_close())
-        await floor.until(lambda: daemon.parts.intake.has_closed)
+        await floor.until(lambda: daemon.parts.intake.closed_at is not None)
         batch = floor.write({"IBM": "0.1"})
         await asyncio.sleep(5 * floor.settings.poll_seconds)
         assert floor.read(f"select count(*) from trading.batch_intake where batch_id = '{batch}'") == [(0,)]

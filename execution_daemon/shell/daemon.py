@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bifrost_core.errors import BrokerError
 from bifrost_core.settings import Settings
 from bifrost_core.trading.orders import BlockCode, ExecType, OrderEvent, OrdStatus, Unblock
-from execution_daemon.brokers.port import Broker, BrokerUnclear, Connected, ExecutionReport, NotListed
+from execution_daemon.brokers.port import Broker, BrokerUnclear, Connected, ExecKind, ExecutionReport, NotListed
 from execution_daemon.core.book import Book, Reported, Restarted
 from execution_daemon.core.reports import event_of
 from execution_daemon.shell.bookkeeper import Bookkeeper
@@ -67,6 +67,7 @@ class Daemon:
         self._store: Store | None = None
         self._to_compare = asyncio.Event()
         self._connected_at = -math.inf
+        self._left_at: dict[str, float] = {}
         self._has_heard_a_stranger = False
 
     async def run(self) -> None:
@@ -166,18 +167,31 @@ class Daemon:
 
     async def _hear(self, report: ExecutionReport) -> None:
         event = event_of(report)
-        if event.kind in ENDS and self._may_lack_fills(report):
-            self._to_compare.set()  # the ledger tells them and the end, in their order
+        if self._is_overtaking(report, event):  # the ledger tells what is lacking, and this, in their order
+            self._left_at[report.client_order_id] = asyncio.get_running_loop().time()
+            self._to_compare.set()
         elif not await self.parts.keeper.hear(Reported(report.client_order_id, event)):
             log.error("the broker reports %s of %s, which is not ours", report.kind, report.client_order_id)
             self._has_heard_a_stranger = True
             self._to_compare.set()
 
-    def _may_lack_fills(self, end: ExecutionReport) -> bool:
-        """Whether the stream may have lost fills before an end: it was cut, or the broker's sum is larger than ours."""
-        known = self.parts.keeper.book.orders.get(end.client_order_id)
-        is_short = known is not None and known.cum_qty < end.cum_qty
-        return is_short or self.parts.reconciler.caught_up_at <= self._connected_at
+    def _is_overtaking(self, report: ExecutionReport, event: OrderEvent) -> bool:
+        """Whether something before it was not heard: fills before an end, or a bust before what would fill the order.
+
+        Told by the broker's sum, where it gives one; of an end, by the stream's having been cut as well. What follows
+        on a report that was left to the ledger is left to it too.
+        """
+        key, caught_up_at = report.client_order_id, self.parts.reconciler.caught_up_at
+        if key in self._left_at and caught_up_at <= self._left_at[key]:
+            return True
+        self._left_at.pop(key, None)
+        known = self.parts.keeper.book.orders.get(key)
+        if event.kind in ENDS:
+            is_short = known is not None and known.cum_qty < report.cum_qty
+            return is_short or caught_up_at <= self._connected_at
+        if known is None or report.kind is not ExecKind.TRADE or event.exec_id in known.executions:
+            return False
+        return 0 < report.cum_qty < known.order_qty <= known.cum_qty + report.last_qty
 
     async def _reconciliations(self) -> None:
         """The first one as soon as the broker answers, then one every `reconcile_seconds` and when there is cause."""

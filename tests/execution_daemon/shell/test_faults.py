@@ -488,6 +488,28 @@ async def test_an_end_waits_for_the_fills_before_it(floor, tells_sums):
         assert daemon.parts.keeper.book.blocked == {}
 
 
+async def test_what_was_busted_unheard_fills_no_order(floor):
+    """An order that works on was filled in the book, and with the bust it had ended: what came then was a break."""
+    async with floor.trading() as daemon:
+        terms = Terms(OrdType.LIMIT, limit_price=Decimal(28))
+        order = ManualOrder("MSFT", Side.BUY, Decimal(150), terms, None)
+        ((first,),) = [await daemon.commands.submit(order, "ann", ONE)]
+        key = first.client_order_id
+        await floor.until(lambda: floor.broker.accepted == [key])
+        for _ in range(2):
+            floor.broker.execute(key, Decimal(50), Decimal(28))
+        await floor.until(lambda: daemon.parts.keeper.book.orders[key].cum_qty == 100)
+        floor.broker.plan(Fault.LOST_REPORT)
+        floor.broker.bust(floor.broker.ledger.fills[0].exec_id)
+        for _ in range(2):
+            floor.broker.execute(key, Decimal(50), Decimal(28))
+        await floor.until(lambda: not list(daemon.parts.keeper.book.open_orders()))
+        assert daemon.parts.keeper.book.blocked == {}
+        assert (await daemon.reconcile()).is_clean
+    statuses = floor.read("select ord_status from trading.order_events order by event_seq")
+    assert statuses[-1] == ("filled",) and ("canceled",) not in statuses
+
+
 async def test_nothing_is_decided_before_the_first_reconciliation(floor):
     """A daemon that died before it could block what differs left it to trade, until its successor had looked."""
     floor.broker.may_answer = asyncio.Event()

@@ -1,8 +1,9 @@
-"""Why the daemon stops: each names what happened and what to do."""
+"""Why the daemon stops, or cannot do it yet: each names what happened and what to do."""
 
 from __future__ import annotations
 
 from bifrost_core.errors import BifrostError
+from execution_daemon.brokers.port import BrokerUnclear
 
 
 class LeaseLost(BifrostError):
@@ -11,6 +12,10 @@ class LeaseLost(BifrostError):
 
 class StoreFailed(BifrostError):
     """The warehouse refused a write, or cannot be reached: without it nothing is durable, so nothing is sent."""
+
+
+class NotReady(BrokerUnclear):
+    """The daemon starts, or its book was not found to agree with the broker's ledger yet: it may be asked again."""
 
 
 class BookDrifted(BifrostError):

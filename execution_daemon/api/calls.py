@@ -22,11 +22,12 @@ Trader = Annotated[Caller, Security(caller_of, scopes=["trade"])]
 RiskOfficer = Annotated[Caller, Security(caller_of, scopes=["risk"])]
 Administrator = Annotated[Caller, Security(caller_of, scopes=["admin"])]
 GUARDED = documented(
-    Kind.UNAUTHENTICATED, Kind.SCOPE_MISSING, Kind.TOO_LARGE, Kind.BROKER_UNAVAILABLE, Kind.WAREHOUSE_UNAVAILABLE
-)
+    Kind.UNAUTHENTICATED, Kind.SCOPE_MISSING, Kind.TOO_LARGE, Kind.NOT_READY, Kind.BROKER_UNAVAILABLE,
+    Kind.WAREHOUSE_UNAVAILABLE,
+)  # fmt: skip
 COMMAND = documented(
     Kind.UNAUTHENTICATED, Kind.SCOPE_MISSING, Kind.NOT_FOUND, Kind.COMMAND_RUNNING, Kind.REFUSED, Kind.TOO_LARGE,
-    Kind.INVALID, Kind.KEY_REUSED, Kind.BROKER_UNAVAILABLE, Kind.WAREHOUSE_UNAVAILABLE,
+    Kind.INVALID, Kind.KEY_REUSED, Kind.NOT_READY, Kind.BROKER_UNAVAILABLE, Kind.WAREHOUSE_UNAVAILABLE,
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from bifrost_core.errors import BifrostError, BrokerError
-from execution_daemon.errors import LeaseLost, StoreFailed
+from execution_daemon.errors import LeaseLost, NotReady, StoreFailed
 
 log = logging.getLogger("bifrost.daemon.api")
 MEDIA_TYPE = "application/problem+json"
@@ -137,7 +137,7 @@ async def _bifrost(_request: Request, error: Exception) -> JSONResponse:
 def kind_of(error: BifrostError) -> Kind:
     """What an error of ours means to who asked."""
     if isinstance(error, BrokerError):
-        return Kind.BROKER_UNAVAILABLE
+        return Kind.NOT_READY if isinstance(error, NotReady) else Kind.BROKER_UNAVAILABLE
     return Kind.WAREHOUSE_UNAVAILABLE if isinstance(error, StoreFailed | LeaseLost) else Kind.INTERNAL
 
 

@@ -31,6 +31,7 @@ from execution_daemon.core.manual import (
     replacement_id,
 )
 from execution_daemon.core.worked import VWAP_SLICES, Pace, schedule_of
+from execution_daemon.errors import NotReady
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.committer import Committer
 from execution_daemon.shell.inbox import Inbox
@@ -262,7 +263,7 @@ class Commands:
     def _require_reconciled(self) -> None:
         if not self._may_send.is_set():
             what = "the book has not been found to agree with the broker's ledger since the daemon started"
-            raise BrokerUnclear(what, "Wait until GET /ready answers 200; POST /cancel-all works before")
+            raise NotReady(what, "Wait until GET /ready answers 200; POST /cancel-all works before")
 
     def _order(self, key: str) -> Order:
         order = self._keeper.book.orders.get(key)

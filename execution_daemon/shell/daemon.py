@@ -19,6 +19,7 @@ from bifrost_core.trading.orders import BlockCode, ExecType, OrderEvent, OrdStat
 from execution_daemon.brokers.port import Broker, BrokerUnclear, Connected, ExecKind, ExecutionReport, NotListed
 from execution_daemon.core.book import Book, Reported, Restarted
 from execution_daemon.core.reports import event_of
+from execution_daemon.errors import NotReady
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.clock import Host, MarketClock, this_host
 from execution_daemon.shell.commands import Commands
@@ -144,9 +145,9 @@ class Daemon:
 
     @property
     def parts(self) -> _Parts:
-        """What exists once the account is led and loaded. Raises BrokerError before."""
+        """What exists once the account is led and loaded. Raises NotReady before."""
         if self._parts is None:
-            raise BrokerError("the daemon is starting", "Wait until GET /ready answers 200")
+            raise NotReady("the daemon is starting", "Wait until GET /ready answers 200")
         return self._parts
 
     # ------------------------------------------------------------------------------------------------- jobs

@@ -84,6 +84,7 @@ async def test_before_it_is_ready_it_says_so(client):
     assert (state["state"], state["epoch"], state["last_reconciliation"]) == ("starting", 0, None)
     answer = await client.post("/reconcile")
     assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
+    assert answer.json()["type"] == "urn:bifrost:problem:not-ready"
     assert (await client.post("/wake")).json() == {"market_time": EPOCH.isoformat().replace("+00:00", "Z")}
     assert "bifrost_ready 0.0" in (await client.get("/metrics")).text
 

@@ -32,7 +32,7 @@ from execution_daemon.brokers.simulated import Fault, SimulatedBroker
 from execution_daemon.brokers.simulated_ledger import report_of
 from execution_daemon.core.book import Blocked
 from execution_daemon.core.manual import ManualOrder
-from execution_daemon.errors import LeaseLost, StoreFailed
+from execution_daemon.errors import LeaseLost, NotReady, StoreFailed
 from execution_daemon.shell.clock import Host
 from execution_daemon.shell.daemon import Daemon
 from execution_daemon.shell.failpoints import FailPoint, none_set
@@ -523,7 +523,7 @@ async def test_nothing_is_decided_before_the_first_reconciliation(floor):
         daemon.commands.amend("x", Decimal(1), None, None, "ann", uuid.uuid4()),
         daemon.commands.flatten("ann", "enough", uuid.uuid4()),
     ):
-        with pytest.raises(BrokerUnclear, match="since the daemon started"):
+        with pytest.raises(NotReady, match="since the daemon started"):
             await asked
     assert await daemon.commands.cancel_all("ann", "enough") == []
     floor.broker.may_answer.set()

@@ -208,6 +208,7 @@ def test_a_warehouse_that_is_cut_off_does_not_save_the_orders(desk, _maintenance
     with desk.part("execution_daemon.deadman"), desk.part("execution_daemon.main"):
         desk.wait(lambda: desk.is_watching() and desk.is_leading())
         desk.leave_an_order()
+        time.sleep(DEADMAN)  # the switch has seen who leads
         with connect(desk.exchange.settings, Role.TRADER) as trader:
             _maintenance.execute(allow.format(name, sql.SQL("false")))
             trader.execute(cut)

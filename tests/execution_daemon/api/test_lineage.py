@@ -97,6 +97,7 @@ def test_a_replacement_leads_to_the_amendment_and_to_what_it_replaced(shop, anna
     (key,) = ids(anna.post("/orders", BUY | {"order_type": "limit", "limit_price": "20"}))
     shop.daemon.wait(lambda: anna.get(f"/orders/{key}")["order"]["ord_status"] == "new", "the order to work")
     (new,) = ids(anna.post(f"/orders/{key}/amend", {"limit_price": "29"}))
+    shop.daemon.wait(lambda: anna.get(f"/orders/{new}")["order"]["ord_status"] == "new", "what replaces it to work")
     close(shop)
     (decision,) = explained(new).sources
     amendment, original = decision.sources

@@ -48,6 +48,7 @@ def ids(answer):
 
 
 def close(shop):
+    shop.until_sent()
     shop.move_clock(shop.session.close_at)
     shop.daemon.wait(lambda: bool(shop.daemon.read("select from trading.fills")), "a fill")
 

@@ -161,6 +161,7 @@ def test_cancel_all_and_flatten_leave_nothing(shop):
     shop.daemon.wait(lambda: status_of(anna, order) == "canceled", "the order to end")
     (decision,) = anna.post("/flatten", {"reason": "drill"})["decisions"]
     assert (decision["symbol"], decision["side"], decision["qty"]) == ("MSFT", "sell", held["quantity"])
+    shop.until_sent()
     shop.move_clock(shop.session.close_at)
     shop.daemon.wait(lambda: anna.get("/positions")["items"] == [], "the position to be closed")
 
@@ -219,6 +220,7 @@ def test_closing_that_was_cut_off_closes_once(shop):
     (again,) = anna.post("/flatten", {"reason": "drill"}, key="k")["decisions"]
     assert again["client_order_id"] == first["client_order_id"]
     assert (first["outcome"], again["reason_code"]) == ("accepted", "DUPLICATE_ORDER")
+    shop.until_sent()
     shop.move_clock(shop.session.close_at)
     shop.daemon.wait(lambda: anna.get("/positions")["items"] == [], "the position to be closed")
 

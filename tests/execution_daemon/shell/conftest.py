@@ -210,6 +210,11 @@ class Shop:
         self.exchange.move_clock(at)
         self.daemon.post("/wake")
 
+    def until_sent(self) -> None:
+        """Until every order that leaves by itself has been answered: what comes after a close is for the day after."""
+        leaving = "select from trading.orders where ord_status in ('pending_new', 'unknown')"
+        self.daemon.wait(lambda: not self.daemon.read(leaving), "orders to be answered")
+
     def trade_to_close(self) -> None:
         """Through the open to the close, until no order is open."""
         self.move_clock(self.session.open_at)

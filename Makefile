@@ -29,7 +29,7 @@ test: ## Lint, types, import rules, tests
 
 .PHONY: lint
 lint: $(TESTS) ## Lint, types and import rules alone
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync style types
+	@$(MAKE) --no-print-directory --jobs 2 style types
 
 .PHONY: chromium
 chromium:

@@ -36,7 +36,6 @@ class AlpacaHttp:
             limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=30.0),
             follow_redirects=False,  # an order must not be sent on to another address
             trust_env=not is_loopback(self.url),
-            verify=self.url.startswith("https:"),  # certificates take longer to read than a start may
         )
 
     async def close(self) -> None:

@@ -226,8 +226,10 @@ class Commands:
 
         While nothing may be decided, or the broker does not answer, it is left for the next `settle_groups`.
         """
+        if not self._may_send.is_set():
+            return
         key = amend.client_order_id
-        if key in self._amending or not self._may_send.is_set():
+        if key in self._amending:
             return  # its replacement is being committed: that the order is still there is no news
         self._amending.add(key)
         try:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any, TypeVar
 
 from bifrost_core.errors import BrokerError
 from bifrost_core.settings import Settings
 from bifrost_core.trading.orders import BlockCode, ExecType, OrderEvent, OrdStatus, Unblock
-from execution_daemon.brokers.port import Broker, BrokerUnclear, Connected, ExecKind, ExecutionReport, NotListed
+from execution_daemon.brokers.port import Broker, BrokerUnclear, NotListed
 from execution_daemon.core.book import Book, Reported, Restarted
-from execution_daemon.core.reports import event_of
 from execution_daemon.errors import NotReady
 from execution_daemon.shell.bookkeeper import Bookkeeper
 from execution_daemon.shell.clock import Host, MarketClock, this_host
@@ -27,6 +24,7 @@ from execution_daemon.shell.committer import Committer
 from execution_daemon.shell.failpoints import FailPoint, Reached, none_set
 from execution_daemon.shell.inbox import Inbox
 from execution_daemon.shell.intake import Intake
+from execution_daemon.shell.listener import Listener
 from execution_daemon.shell.market import MarketReader
 from execution_daemon.shell.metrics import Metrics
 from execution_daemon.shell.postgres import Gateway, PostgresGateway
@@ -40,7 +38,6 @@ T = TypeVar("T")
 RETRY_SECONDS = 0.2
 BACKOFFS_MAX = 10  # a wait is doubled so often; the longest is `reconcile_seconds`
 BEAT_SECONDS = 2.0
-ENDS = frozenset({ExecType.CANCELED, ExecType.EXPIRED, ExecType.REJECTED})
 RECALLED = timedelta(days=2)  # a broker that tells of a fill in steps does so within its day
 
 
@@ -62,14 +59,9 @@ class Daemon:
         self.metrics = Metrics()
         self.clock = MarketClock(broker, settings.clock, self.host)
         self.inbox = Inbox()
-        self.is_ready = False
         self._reached = reached
         self._parts: _Parts | None = None
         self._store: Store | None = None
-        self._to_compare = asyncio.Event()
-        self._connected_at = -math.inf
-        self._left_at: dict[str, float] = {}
-        self._has_heard_a_stranger = False
 
     async def run(self) -> None:
         """Lead, load, reconcile, trade. Ends only by an error or by being cancelled.
@@ -116,7 +108,7 @@ class Daemon:
             for job in (
                 self.inbox.run,
                 parts.sender.run,
-                self._stream,
+                parts.listener.run,
                 self._reconciliations,
                 self._doorbell,
                 self._beats,
@@ -158,53 +150,17 @@ class Daemon:
             self._reached(FailPoint.LEASE_RENEWAL)
             await store.renew_lease(self.settings.lease_seconds)
 
-    async def _stream(self) -> None:
-        async for heard in self.broker.events():
-            if isinstance(heard, Connected):
-                self._connected_at = asyncio.get_running_loop().time()
-                self._to_compare.set()
-            else:
-                await self.inbox.put(partial(self._hear, heard))
-
-    async def _hear(self, report: ExecutionReport) -> None:
-        event = event_of(report)
-        if self._is_overtaking(report, event):  # the ledger tells what is lacking, and this, in their order
-            self._left_at[report.client_order_id] = asyncio.get_running_loop().time()
-            self._to_compare.set()
-        elif not await self.parts.keeper.hear(Reported(report.client_order_id, event)):
-            log.error("the broker reports %s of %s, which is not ours", report.kind, report.client_order_id)
-            self._has_heard_a_stranger = True
-            self._to_compare.set()
-
-    def _is_overtaking(self, report: ExecutionReport, event: OrderEvent) -> bool:
-        """Whether something before it was not heard: fills before an end, or a bust before what would fill the order.
-
-        Told by the broker's sum, where it gives one; of an end, by the stream's having been cut as well. What follows
-        on a report that was left to the ledger is left to it too.
-        """
-        key, caught_up_at = report.client_order_id, self.parts.reconciler.caught_up_at
-        if key in self._left_at and caught_up_at <= self._left_at[key]:
-            return True
-        self._left_at.pop(key, None)
-        known = self.parts.keeper.book.orders.get(key)
-        if event.kind in ENDS:
-            is_short = known is not None and known.cum_qty < report.cum_qty
-            return is_short or caught_up_at <= self._connected_at
-        if known is None or report.kind is not ExecKind.TRADE or event.exec_id in known.executions:
-            return False
-        return 0 < report.cum_qty < known.order_qty <= known.cum_qty + report.last_qty
-
     async def _reconciliations(self) -> None:
         """The first one as soon as the broker answers, then one every `reconcile_seconds` and when there is cause."""
-        failures = 0
+        failures, listener = 0, self.parts.listener
         while True:
-            self._to_compare.clear()  # what is heard from here on, the next look is for
-            in_full, self._has_heard_a_stranger = self._has_heard_a_stranger or not self.is_ready, False
+            listener.to_compare.clear()  # what is heard from here on, the next look is for
+            in_full, listener.has_heard_a_stranger = listener.has_heard_a_stranger or not self.is_ready, False
             try:
                 found = await self._reconcile(is_routine=not in_full)
             except BrokerError as error:
                 log.warning("cannot reconcile: %s", error)
-                self._has_heard_a_stranger |= in_full
+                listener.has_heard_a_stranger |= in_full
                 failures = min(failures + 1, BACKOFFS_MAX)
                 await asyncio.sleep(min(RETRY_SECONDS * 2**failures, self.settings.reconcile_seconds))
                 continue
@@ -213,7 +169,7 @@ class Daemon:
             is_due = found.is_whole and self.is_ready
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.reconcile_seconds if is_due else RETRY_SECONDS * 5):
-                    await self._to_compare.wait()
+                    await listener.to_compare.wait()
 
     async def _reconcile(self, is_routine: bool = False) -> Reconciliation:
         began = asyncio.get_running_loop().time()
@@ -221,8 +177,6 @@ class Daemon:
         self.metrics.reconcile.observe(asyncio.get_running_loop().time() - began)
         self.parts.sender.heed(await self.parts.store.limits())
         if found.is_clean and not self.is_ready:
-            self.is_ready = True
-            self.parts.intake.is_open = True
             self.parts.sender.may_send.set()
             log.info("ready: the book and the broker's ledger agree at %s", found.event_at)
             await self.inbox.ask(self._tick)
@@ -267,6 +221,11 @@ class Daemon:
             await asyncio.sleep(BEAT_SECONDS)
 
     # -------------------------------------------------------------------------------------------------- API
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the book and the broker's ledger have been found to agree, and orders are taken."""
+        return self._parts is not None and self._parts.sender.may_send.is_set()
 
     @property
     def condition(self) -> str:
@@ -400,8 +359,10 @@ class _Parts:
         self.sender = Sender(broker, self.keeper, inbox, settings.send_timeout_seconds)
         reader, committer = MarketReader(broker, store, clock), Committer(self.keeper)
         slicer = Slicer(self.keeper, reader, committer)
-        self.intake = Intake(self.keeper, reader, committer, slicer, settings)
-        self.commands = Commands(self.keeper, reader, committer, slicer, inbox, self.sender.may_send, settings)
+        self.listener = Listener(broker, self.keeper, self.reconciler, inbox)
+        may_send = self.sender.may_send
+        self.intake = Intake(self.keeper, reader, committer, slicer, may_send, settings)
+        self.commands = Commands(self.keeper, reader, committer, slicer, inbox, may_send, settings)
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -27,7 +27,7 @@ log = logging.getLogger("bifrost.daemon.intake")
 
 
 class Intake:
-    """Used by inbox jobs only. Takes nothing until `is_open`, the first clean reconciliation.
+    """Used by inbox jobs only. Takes nothing before `may_send`, the first clean reconciliation.
 
     `closed_at` is when a session ended that was not reconciled since; who does takes it back.
     """
@@ -38,6 +38,7 @@ class Intake:
         reader: MarketReader,
         committer: Committer,
         slicer: Slicer,
+        may_send: asyncio.Event,
         settings: Settings,
     ) -> None:
         self.keeper = keeper
@@ -47,7 +48,7 @@ class Intake:
         self.slicer = slicer
         self.execution: str = settings.execution
         self.participation = Decimal(str(settings.participation))
-        self.is_open = False
+        self._may_send = may_send
         self.closed_at: datetime | None = None
         self._session: SessionHours | None = None
 
@@ -57,7 +58,7 @@ class Intake:
         before, self._session = self._session, await self.store.session_from(now)
         if before is not None and now >= before.close_at:
             self.closed_at = before.close_at
-        if self.is_open and self.closed_at is None:
+        if self._may_send.is_set() and self.closed_at is None:
             await self._take(now)
             if self._session is not None and self.keeper.book.parents:
                 await self.slicer.work(now, self._session)

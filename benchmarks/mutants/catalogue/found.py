@@ -56,9 +56,9 @@ MUTANTS = (
     ),
     Mutant(
         "every_reconnect_has_a_look",
-        f"{SHELL}/daemon.py",
-        "                self._to_compare.set()\n            else:\n",
-        "                await self._reconcile(is_routine=True)\n            else:\n",
+        f"{SHELL}/listener.py",
+        "                self.to_compare.set()\n            else:\n",
+        "                await self._reconciler.reconcile(is_routine=True)\n            else:\n",
         "the ledger is read as often as the stream was lost, and nothing is heard meanwhile",
         tests=(
             "tests/execution_daemon/shell/test_faults.py::test_a_stream_that_comes_and_goes_does_not_hold_up_the_answers",
@@ -76,7 +76,7 @@ MUTANTS = (
     ),
     Mutant(
         "an_end_overtakes_a_lost_fill",
-        f"{SHELL}/daemon.py",
+        f"{SHELL}/listener.py",
         "            return is_short or caught",
         "            return caught",
         "a replacement is sent for what the original has executed, of which the report was lost",
@@ -84,7 +84,7 @@ MUTANTS = (
     ),
     Mutant(
         "an_end_overtakes_a_cut_stream",
-        f"{SHELL}/daemon.py",
+        f"{SHELL}/listener.py",
         "            return is_short or caught_up_at <= self._connected_at\n",
         "            return is_short\n",
         "a replacement is sent for what the original has executed while nobody listened",
@@ -92,11 +92,45 @@ MUTANTS = (
     ),
     Mutant(
         "a_trade_overtakes_a_bust",
-        f"{SHELL}/daemon.py",
+        f"{SHELL}/listener.py",
         "        return 0 < report.cum_qty < known.order_qty <= known.cum_qty + report.last_qty\n",
         "        return False\n",
         "an order that works on is filled by what was busted, and ends with the bust",
         tests=("tests/execution_daemon/shell/test_faults.py::test_what_was_busted_unheard_fills_no_order",),
+    ),
+    Mutant(
+        "a_part_is_taken_for_the_whole",
+        f"{SHELL}/reconciler.py",
+        "settled, len(settled) == len(breaks))",
+        "settled, True)",
+        "what was left out of a comparison counts as compared",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_what_was_left_out_of_a_comparison_is_said",),
+    ),
+    Mutant(
+        "a_reading_of_tomorrow",
+        f"{SHELL}/reconciler.py",
+        "                return Snapshot(at, orders,",
+        "                return Snapshot(self.keeper.clock.now(), orders,",
+        "equity of before a leap of the clock is marked after it",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_a_comparison_has_the_time_of_what_was_read",),
+    ),
+    Mutant(
+        "any_close_gives_back_any",
+        f"{SHELL}/daemon.py",
+        "            if intake.closed_at == closed_at:  # no later one meanwhile\n",
+        "            if True:\n",
+        "a batch is taken before the close of its eve is in the book",
+        tests=(
+            "tests/execution_daemon/shell/test_faults.py::test_a_later_close_is_not_given_back_with_an_earlier_one",
+        ),
+    ),
+    Mutant(
+        "seen_and_absent",
+        f"{SHELL}/sender.py",
+        "            if state is not None:\n                self._absent.pop(key, None)\n",
+        "            if state is not None:\n                pass\n",
+        "an order that was seen is called absent on one look of a list that lags behind",
+        tests=("tests/execution_daemon/shell/test_faults.py::test_what_was_seen_between_two_looks_is_not_absent",),
     ),
     Mutant(
         "decides_before_reconciled",
@@ -133,8 +167,8 @@ MUTANTS = (
     Mutant(
         "takes_before_the_close_is_reconciled",
         f"{SHELL}/intake.py",
-        "        if self.is_open and self.closed_at is None:\n",
-        "        if self.is_open:\n",
+        "        if self._may_send.is_set() and self.closed_at is None:\n",
+        "        if self._may_send.is_set():\n",
         "orders are sized by holdings in which the close is missing",
         tests=(
             "tests/execution_daemon/shell/test_faults.py::test_a_close_is_reconciled_before_the_next_batch_is_taken",

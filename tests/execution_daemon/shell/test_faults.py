@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -41,7 +41,6 @@ from tests.execution_daemon.shell.conftest import BEFORE_OPEN, CLOSES, cut_conne
 
 WEIGHTS = {"AAPL": "0.2", "IBM": "0.2", "MSFT": "0.1"}
 TICK_SECONDS = 0.02
-ONE = uuid.UUID(int=1)
 
 
 class Poor(SimulatedBroker):
@@ -62,6 +61,8 @@ class Poor(SimulatedBroker):
     tells_sums = True
     is_silent = False
     silences = 0
+    hides: Sequence[bool] = ()
+    is_shown = False
 
     async def cancel(self, client_order_id):
         if self.keeps:
@@ -108,6 +109,9 @@ class Poor(SimulatedBroker):
 
     async def fills(self, since=None):
         self.fills_asked += 1
+        if self.is_shown:
+            self.is_shown = False
+            raise BrokerUnclear("nobody answers")
         told = await super().fills(self._listed(since))
         if self.overtakes is not None and self.fills_asked % 2 == 0:  # the last question of a look
             self.overtakes()
@@ -125,6 +129,11 @@ class Poor(SimulatedBroker):
             self.now = self.then
         if self.is_unclear or client_order_id in self.never_told:
             raise BrokerUnclear("nobody knows")
+        if self.hides:
+            is_hidden, *self.hides = self.hides
+            self.is_shown = not is_hidden  # and its fills are not
+            if is_hidden:
+                return None
         if client_order_id == self.lost:
             raise NotListed(f"{client_order_id} is listed no more")
         return await super().find(client_order_id)
@@ -143,12 +152,13 @@ class Floor:
         self.reached = none_set
 
     @asynccontextmanager
-    async def trading(self) -> AsyncIterator[Daemon]:
-        """The daemon, running, for the length of the block."""
+    async def trading(self, is_awaited: bool = True) -> AsyncIterator[Daemon]:
+        """The daemon, running, for the length of the block; ready if that `is_awaited`."""
         self.daemon = Daemon(self.settings, self.broker, self.reached)
         task = asyncio.create_task(self.daemon.run())
         try:
-            await self.until(lambda: self.daemon.is_ready, task)
+            if is_awaited:
+                await self.until(lambda: self.daemon.is_ready, task)
             yield self.daemon
         finally:
             task.cancel()
@@ -161,6 +171,10 @@ class Floor:
                 if task is not None and task.done():
                     task.result()
                 await asyncio.sleep(TICK_SECONDS)
+
+    async def until_unknown(self, count: int = 1) -> None:
+        """Until so many orders have got no answer."""
+        await self.until(lambda: sum(o.is_unknown for o in self.daemon.parts.keeper.book.orders.values()) == count)
 
     def write(self, weights=None) -> uuid.UUID:
         return write_batch(self.warehouse, make_batch(self.settings, self.session, weights or WEIGHTS))
@@ -459,32 +473,27 @@ async def test_nothing_waits_behind_a_look_at_the_ledger(floor):
         assert (await looking).is_clean
 
 
-async def an_amended_order_of_which_fills_were_lost(floor, daemon):
-    """Forty of a hundred shares are executed unheard, and the order is replaced; returns what is sent instead."""
-    terms = Terms(OrdType.LIMIT, limit_price=Decimal(28))
-    ((first,),) = [await daemon.commands.submit(ManualOrder("MSFT", Side.BUY, Decimal(100), terms, None), "ann", ONE)]
-    await floor.until(lambda: floor.broker.accepted == [first.client_order_id])
-    floor.broker.plan(Fault.LOST_REPORT)
-    floor.broker.execute(first.client_order_id, Decimal(40), Decimal(28))
-    if not floor.broker.tells_sums:
-        floor.broker.may_answer = asyncio.Event()
-        floor.broker.disconnect()
-        await floor.until(lambda: daemon.parts.reconciler.is_busy)
-    await daemon.commands.amend(first.client_order_id, None, Decimal("28.01"), None, "ann", uuid.uuid4())
-    await floor.until(lambda: not floor.broker.ledger.orders[first.client_order_id].status.is_open)
-    await asyncio.sleep(5 * TICK_SECONDS)
-    if floor.broker.may_answer is not None:
-        floor.broker.may_answer.set()
-    await floor.until(lambda: len(floor.broker.accepted) == 2)
-    return floor.broker.ledger.orders[floor.broker.accepted[1]]
-
-
 @pytest.mark.parametrize("tells_sums", [True, False], ids=["a report was lost", "the stream was cut"])
 async def test_an_end_waits_for_the_fills_before_it(floor, tells_sums):
     """A replacement went out for what had been executed already: 140 of 100 shares."""
-    floor.broker.tells_sums = tells_sums
+    floor.broker.tells_sums, terms = tells_sums, Terms(OrdType.LIMIT, limit_price=Decimal(28))
     async with floor.trading() as daemon:
-        assert (await an_amended_order_of_which_fills_were_lost(floor, daemon)).qty == 60
+        order = ManualOrder("MSFT", Side.BUY, Decimal(100), terms, None)
+        (decision,) = await daemon.commands.submit(order, "ann", uuid.uuid4())
+        key = decision.client_order_id
+        await floor.until(lambda: floor.broker.accepted == [key])
+        floor.broker.plan(Fault.LOST_REPORT)
+        floor.broker.execute(key, Decimal(40), Decimal(28))
+        floor.broker.may_answer = asyncio.Event()
+        if not tells_sums:
+            floor.broker.disconnect()
+            await floor.until(lambda: daemon.parts.reconciler.is_busy)
+        await daemon.commands.amend(key, None, Decimal("28.01"), None, "ann", uuid.uuid4())
+        await floor.until(lambda: not floor.broker.ledger.orders[key].status.is_open)
+        await asyncio.sleep(5 * TICK_SECONDS)
+        floor.broker.may_answer.set()
+        await floor.until(lambda: len(floor.broker.accepted) == 2)
+        assert floor.broker.ledger.orders[floor.broker.accepted[1]].qty == 60
         assert daemon.parts.keeper.book.blocked == {}
 
 
@@ -493,8 +502,8 @@ async def test_what_was_busted_unheard_fills_no_order(floor):
     async with floor.trading() as daemon:
         terms = Terms(OrdType.LIMIT, limit_price=Decimal(28))
         order = ManualOrder("MSFT", Side.BUY, Decimal(150), terms, None)
-        ((first,),) = [await daemon.commands.submit(order, "ann", ONE)]
-        key = first.client_order_id
+        (decision,) = await daemon.commands.submit(order, "ann", uuid.uuid4())
+        key = decision.client_order_id
         await floor.until(lambda: floor.broker.accepted == [key])
         for _ in range(2):
             floor.broker.execute(key, Decimal(50), Decimal(28))
@@ -513,25 +522,21 @@ async def test_what_was_busted_unheard_fills_no_order(floor):
 async def test_nothing_is_decided_before_the_first_reconciliation(floor):
     """A daemon that died before it could block what differs left it to trade, until its successor had looked."""
     floor.broker.may_answer = asyncio.Event()
-    floor.daemon = daemon = Daemon(floor.settings, floor.broker)
-    task = asyncio.create_task(daemon.run())
-    await floor.until(lambda: daemon._parts is not None and daemon.parts.reconciler.is_busy, task)
     order = ManualOrder("MSFT", Side.BUY, Decimal(100), Terms(), None)
-    for asked in (
-        daemon.commands.submit(order, "ann", uuid.uuid4()),
-        daemon.commands.submit_one_of((order, order), "ann", uuid.uuid4()),
-        daemon.commands.amend("x", Decimal(1), None, None, "ann", uuid.uuid4()),
-        daemon.commands.flatten("ann", "enough", uuid.uuid4()),
-    ):
-        with pytest.raises(NotReady, match="since the daemon started"):
-            await asked
-    assert await daemon.commands.cancel_all("ann", "enough") == []
-    floor.broker.may_answer.set()
-    await floor.until(lambda: daemon.is_ready, task)
-    assert len(await daemon.commands.submit(order, "ann", uuid.uuid4())) == 1
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with floor.trading(is_awaited=False) as daemon:
+        await floor.until(lambda: daemon._parts is not None and daemon.parts.reconciler.is_busy)
+        for asked in (
+            daemon.commands.submit(order, "ann", uuid.uuid4()),
+            daemon.commands.submit_one_of((order, order), "ann", uuid.uuid4()),
+            daemon.commands.amend("x", Decimal(1), None, None, "ann", uuid.uuid4()),
+            daemon.commands.flatten("ann", "enough", uuid.uuid4()),
+        ):
+            with pytest.raises(NotReady, match="since the daemon started"):
+                await asked
+        assert await daemon.commands.cancel_all("ann", "enough") == []
+        floor.broker.may_answer.set()
+        await floor.until(lambda: daemon.is_ready)
+        assert len(await daemon.commands.submit(order, "ann", uuid.uuid4())) == 1
 
 
 async def test_a_broker_that_is_away_for_a_weekend_is_waited_for(floor):
@@ -555,6 +560,46 @@ async def test_what_was_heard_during_a_look_is_not_a_break(floor):
         floor.broker.overtakes = None
         assert (await daemon.reconcile()).is_clean
     assert floor.read("select count(*) from audit.chain where kind = 'block'") == [(0,)]
+
+
+async def test_what_was_left_out_of_a_comparison_is_said(floor):
+    """Beside a break that stands, who asks would be told that the rest agrees, of which a part was not compared."""
+    async with floor.trading() as daemon:
+        await floor.until(floor.is_worked(floor.write({"MSFT": "0.1"})))
+        floor.broker.cash += Decimal(1000)
+        assert [one.symbol for one in (await daemon.reconcile()).breaks] == ["*"]
+        floor.broker.fills_asked = 0
+        floor.broker.overtakes = lambda: floor.broker.execute(floor.broker.accepted[0], Decimal(1))
+        with pytest.raises(BrokerUnclear, match="not all of it could be compared"):
+            await daemon.reconcile()
+
+
+async def test_a_comparison_has_the_time_of_what_was_read(floor):
+    """The equity of a day would be marked in the next one, where the clock of a replay leaps while it is read."""
+    async with floor.trading() as daemon:
+        before = floor.broker.now
+        floor.broker.may_answer = asyncio.Event()
+        looking = asyncio.create_task(daemon.reconcile())
+        await floor.until(lambda: daemon.parts.reconciler.is_busy)
+        await asyncio.sleep(5 * TICK_SECONDS)
+        floor.broker.now += timedelta(minutes=10)
+        assert await daemon.wake() == floor.broker.now
+        floor.broker.may_answer.set()
+        assert (await looking).event_at == before
+
+
+async def test_a_later_close_is_not_given_back_with_an_earlier_one(floor):
+    """A batch would be taken before the close of its eve is in the book."""
+    async with floor.trading() as daemon:
+        floor.broker.may_answer = asyncio.Event()
+        closing = asyncio.create_task(floor.to_the_close())
+        await floor.until(lambda: daemon.parts.intake.closed_at is not None)
+        await asyncio.sleep(5 * floor.settings.poll_seconds)  # the doorbell waits for the same look
+        later = daemon.parts.intake.closed_at = floor.session.close_at + timedelta(days=1)
+        floor.broker.may_answer.set()
+        await closing
+        assert daemon.parts.intake.closed_at == later
+        await floor.until(lambda: daemon.parts.intake.closed_at is None)
 
 
 async def test_a_close_is_reconciled_before_the_next_batch_is_taken(floor):
@@ -777,10 +822,10 @@ async def test_an_unknown_order_does_not_keep_others_from_being_looked_up(floor)
 
 async def test_what_a_predecessor_sent_is_waited_for_as_long_as_it_would_have(floor):
     """A standby that takes over at once would call absent what is still on its way, and send it again."""
-    async with floor.trading() as daemon:
+    async with floor.trading():
         floor.broker.plan(Fault.LOST_REQUEST)
         floor.write({"MSFT": "0.1"})
-        await floor.until(lambda: any(o.is_unknown for o in daemon.parts.keeper.book.orders.values()))
+        await floor.until_unknown()
         floor.broker.is_unclear = True
     floor.broker.is_unclear = False
     floor.settings = floor.settings.model_copy(update={"send_timeout_seconds": 2.0})
@@ -790,12 +835,25 @@ async def test_what_a_predecessor_sent_is_waited_for_as_long_as_it_would_have(fl
         assert asyncio.get_running_loop().time() - began >= floor.settings.send_timeout_seconds + SETTLE_SECONDS
 
 
+async def test_what_was_seen_between_two_looks_is_not_absent(floor):
+    """A list that lags behind would have an order called absent that the broker has shown a moment ago."""
+    async with floor.trading() as daemon:
+        floor.broker.hides = [True, False, True]
+        floor.broker.plan(Fault.LOST_ANSWER)
+        floor.broker.plan(Fault.LOST_REPORT)
+        batch = floor.write({"MSFT": "0.1"})
+        await floor.until(floor.is_worked(batch))
+        assert floor.broker.hides == [] and not list(daemon.parts.keeper.book.unknown())
+    kinds = [row[0] for row in floor.read("select kind from trading.order_events order by event_seq")]
+    assert kinds == ["intent", "no_answer", "new"]
+
+
 async def test_many_lost_orders_are_proven_absent_together(floor):
     """Each would have waited a second of its own behind the four before it: minutes after a crash amid a rebalance."""
     async with floor.trading() as daemon:
         floor.broker.plan(Fault.LOST_REQUEST, 3)
         floor.write()
-        await floor.until(lambda: sum(o.is_unknown for o in daemon.parts.keeper.book.orders.values()) == 3)
+        await floor.until_unknown(3)
         sender = daemon.parts.sender
         await asyncio.gather(*(sender.look_up(key) for key in list(daemon.parts.keeper.book.orders)))
         assert all(o.is_unknown for o in daemon.parts.keeper.book.orders.values())
@@ -810,7 +868,7 @@ async def test_an_unknown_order_does_not_hide_that_the_account_differs(floor):
         told = await asyncio.gather(*(daemon.commands.submit(order, "ann", uuid.uuid4()) for order in orders))
         first, second = (decision.client_order_id for (decision,) in told)
         floor.broker.never_told = {second}
-        await floor.until(lambda: sum(o.is_unknown for o in daemon.parts.keeper.book.orders.values()) == 2)
+        await floor.until_unknown(2)
         floor.broker.cash += Decimal(1000)
         assert not (await daemon.reconcile()).is_clean
         await floor.until(lambda: daemon.parts.keeper.book.orders[first].status.is_terminal)
@@ -824,7 +882,7 @@ async def test_a_symbol_with_an_unknown_order_is_not_freed(floor):
     async with floor.trading() as daemon:
         floor.broker.plan(Fault.LOST_REQUEST)
         floor.write({"MSFT": "0.1"})
-        await floor.until(lambda: any(o.is_unknown for o in daemon.parts.keeper.book.orders.values()))
+        await floor.until_unknown()
         floor.broker.is_unclear = True
         with pytest.raises(BrokerError, match="is unknown"):
             await daemon.unblock("MSFT", "ann")
@@ -836,7 +894,7 @@ async def test_an_order_of_which_nobody_can_tell_ends_on_a_persons_word(floor):
         floor.broker.plan(Fault.LOST_REQUEST)
         floor.write({"MSFT": "0.1"})
         orders = daemon.parts.keeper.book.orders
-        await floor.until(lambda: any(o.is_unknown for o in daemon.parts.keeper.book.orders.values()))
+        await floor.until_unknown()
         (key,) = daemon.parts.keeper.book.orders.keys() - orders.keys()
         with pytest.raises(BrokerError, match="the broker knows"):
             await daemon.conclude(key, "I think so", "ann")

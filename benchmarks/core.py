@@ -59,7 +59,7 @@ def run() -> list[Result]:
         ),
         Result(
             "core, a target to a decided order (500 targets)",
-            micros(lambda: work(empty, batch, market, controls), SYMBOLS),
+            micros(lambda: work(empty, batch, market, controls).intents, SYMBOLS),
             "us",
             f"{published} test_submit_order",
             SUBMIT_US,

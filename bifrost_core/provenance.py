@@ -43,12 +43,15 @@ def _digits(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
+
+
 def canonical_json(value: Any) -> bytes:
     """One byte string per value: sorted keys, no spaces, Decimals without trailing zeros, UTC times in ISO form.
 
     NaN, infinities and times without a zone are refused.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def content_hash(value: Any) -> str:

@@ -49,6 +49,12 @@ class TimeInForce(StrEnum):
 LIMITED = frozenset({OrdType.LIMIT, OrdType.STOP_LIMIT, OrdType.LIMIT_IF_TOUCHED})
 TRIGGERED = frozenset({OrdType.STOP, OrdType.STOP_LIMIT, OrdType.MARKET_IF_TOUCHED, OrdType.LIMIT_IF_TOUCHED})
 TRAILING = frozenset({OrdType.TRAILING_STOP, OrdType.TRAILING_STOP_LIMIT})
+AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
+PRICES = ("limit_price", "stop_price", "trail_offset", "limit_offset")
+NEEDED = {
+    kind: (kind in LIMITED, kind in TRIGGERED, kind in TRAILING, kind is OrdType.TRAILING_STOP_LIMIT)
+    for kind in OrdType
+}  # of each type, which of PRICES it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +78,19 @@ class Terms:
     def highest_price(self, reference: Decimal, last: Decimal | None = None) -> Decimal:
         """The most that a share may cost, USD: the highest of reference price, last trade, limit and trigger."""
         named = (reference, last, self.limit_price, self.stop_price)
-        return max((price for price in named if price is not None and price.is_finite()), default=reference)
+        return max([price for price in named if price is not None and price.is_finite()], default=reference)
 
     def objection(self) -> str:
         """What makes no sense in these terms, in one line; empty if they can be sent."""
-        needed = {
-            "limit_price": self.order_type in LIMITED,
-            "stop_price": self.order_type in TRIGGERED,
-            "trail_offset": self.order_type in TRAILING,
-            "limit_offset": self.order_type is OrdType.TRAILING_STOP_LIMIT,
-        }
-        for name, is_needed in needed.items():
-            value: Decimal | None = getattr(self, name)
+        given = (self.limit_price, self.stop_price, self.trail_offset, self.limit_offset)
+        for name, value, is_needed in zip(PRICES, given, NEEDED[self.order_type], strict=True):
             if (value is not None) is not is_needed:
                 return f"a {self.order_type} order {'needs' if is_needed else 'takes no'} {name}"
             if value is not None and (not value.is_finite() or value <= 0):
                 return f"{name} is {value}"
         if self.post_only and self.order_type is not OrdType.LIMIT:
             return f"only a limit order can be post-only, not a {self.order_type} order"
-        at_auction = self.time_in_force in {TimeInForce.OPG, TimeInForce.CLS}
+        at_auction = self.time_in_force in AUCTIONS
         if at_auction and self.order_type not in {OrdType.MARKET, OrdType.LIMIT}:
             return f"an auction takes market and limit orders, not a {self.order_type} order"
         return ""

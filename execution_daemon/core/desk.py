@@ -60,9 +60,9 @@ def _asks(
 ) -> Iterator[Ask]:
     """A change that crosses zero is two orders: the second waits until the first is filled, and misses the auction."""
     closing = {order.symbol: order for order in planned if order.leg is Leg.CLOSE}
+    at_once, second = Terms(time_in_force=market.time_in_force), Terms(time_in_force=TimeInForce.DAY)
     for order in planned:
         first = closing.get(order.symbol) if order.leg is Leg.OPEN else None
-        in_force = TimeInForce.DAY if first else market.time_in_force
         ticket = Ticket(
             client_order_id=order.client_order_id,
             account=batch.account,
@@ -71,7 +71,7 @@ def _asks(
             side=order.side,
             order_qty=order.qty,
             reference_price=order.reference_price,
-            terms=Terms(time_in_force=in_force),
+            terms=second if first else at_once,
             valid_until=batch.valid_until,
             increases_exposure=order.leg is Leg.OPEN,
             contingency=_second_leg(first) if first else None,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from bifrost_core.trading.orders import ZERO, Ticket, opened
 from bifrost_core.trading.planner import Leg
-from bifrost_core.trading.risk import Deny, Proposal, Quote, RiskCode, SessionHours, decide, purchasing_power
+from bifrost_core.trading.risk import Context, Deny, Proposal, Quote, RiskCode, SessionHours, decide, purchasing_power
 from bifrost_core.trading.schedules import Schedule
 from execution_daemon.core.book import Book
 from execution_daemon.core.inputs import Controls, Market, context
@@ -77,11 +78,11 @@ class Intent:
         return self.ask.parent(self.at, self.session) if self.ask.schedule else None
 
     def as_json(self) -> dict[str, Any]:
-        """The row that trading.submit_intents_v1 takes: numbers as text, and only what there is."""
+        """The row that trading.submit_intents_v1 takes: numbers as text, and only what there is. orjson writes it."""
         ticket, parent = self.ticket, self.parent
         row = {
             "client_order_id": ticket.client_order_id,
-            "batch_id": str(ticket.batch_id),
+            "batch_id": ticket.batch_id,
             "strategies": list(ticket.strategies),
             "symbol": ticket.symbol,
             "side": ticket.side,
@@ -90,7 +91,7 @@ class Intent:
             "leg": self.ask.leg,
             "reserved_value": "0" if parent else f"{opened(ticket).reserved_value:f}",
             "parent_id": ticket.parent_id or None,
-            "valid_until": ticket.valid_until.isoformat(),
+            "valid_until": ticket.valid_until,
             **_terms_json(ticket),
             **_contingency_json(ticket),
             **(_parent_json(parent) if parent else {}),
@@ -131,7 +132,7 @@ def _parent_json(parent: Parent) -> dict[str, Any]:
         "start_volume": f"{schedule.start_volume:f}",
         "urgency": f"{schedule.urgency:f}",
     }
-    return {"schedule": fields, "start_at": parent.start_at.isoformat(), "end_at": parent.end_at.isoformat()}
+    return {"schedule": fields, "start_at": parent.start_at, "end_at": parent.end_at}
 
 
 def _decision_json(denied: Deny | None) -> dict[str, Any]:
@@ -145,19 +146,36 @@ def _decision_json(denied: Deny | None) -> dict[str, Any]:
 
 def _detail_json(denied: Deny | None, command_id: UUID | None) -> dict[str, Any]:
     why = {"text": denied.detail, "may_pass_later": denied.code.may_pass_later} if denied else {}
-    return why | ({"command_id": str(command_id)} if command_id else {})
+    return why | ({"command_id": command_id} if command_id else {})
 
 
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else f"{value:f}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
-    """Decided intents, and the USD of exposure that working orders may add in all."""
+    """Intents, each decided on when it is taken; and the USD of exposure that working orders may add in all.
 
-    intents: tuple[Intent, ...]
+    The first are on their way to the warehouse while the next are decided. Whoever takes them lets nothing change what
+    they are decided from before the last is taken.
+    """
+
     reserve_limit: Decimal
+    _deciding: Iterator[Intent]
+    _decided: list[Intent] = field(init=False, default_factory=list)
+
+    def parts(self, size: int) -> Iterator[tuple[Intent, ...]]:
+        """What is not decided yet, `size` intents at a time."""
+        while part := tuple(islice(self._deciding, size)):
+            self._decided += part
+            yield part
+
+    @property
+    def intents(self) -> tuple[Intent, ...]:
+        """All of them; what is not decided yet is."""
+        self._decided += self._deciding
+        return tuple(self._decided)
 
 
 def decide_all(
@@ -170,18 +188,19 @@ def decide_all(
 ) -> Work:
     """Decide on every order in turn; each accepted one counts as working for the next."""
     known = context(book, market, controls, prices, backlog)
-    free = purchasing_power(known) or ZERO
-    decided: list[Intent] = []
+    return Work(purchasing_power(known) or ZERO, _decided(asks, market, known))
+
+
+def _decided(asks: Iterable[Ask], market: Market, known: Context) -> Iterator[Intent]:
     refused: dict[str, Deny] = {}
     for ask in asks:
         proposal = proposal_of(ask, market.last_trades.get(ask.ticket.symbol))
         denied = _with_the_first(ask, refused) or decide(proposal, known)
-        decided.append(Intent(ask, denied, market.now, market.session))
-        if denied is not None:
-            refused[ask.ticket.client_order_id] = denied
         if denied is None:
             known.accept(proposal)
-    return Work(tuple(decided), free)
+        else:
+            refused[ask.ticket.client_order_id] = denied
+        yield Intent(ask, denied, market.now, market.session)
 
 
 def _with_the_first(ask: Ask, refused: Mapping[str, Deny]) -> Deny | None:

@@ -21,12 +21,12 @@ class Committer:
 
     async def commit(self, work: Work, at: datetime) -> Mapping[str, str]:
         """Commit all intents, denied ones too; returns the reason code of each by order id."""
-        if not work.intents:
-            return {}
         keeper = self._keeper
         keeper.reached(FailPoint.BEFORE_INTENT)
         began = time.perf_counter()
         reasons = await keeper.store.submit(work, at)
+        if not reasons:
+            return reasons
         keeper.metrics.intent_commit.observe(time.perf_counter() - began)
         keeper.metrics.decisions.update(reasons.values())
         accepted = [i for i in work.intents if reasons[i.ticket.client_order_id] == RiskCode.ACCEPTED]

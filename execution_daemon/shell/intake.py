@@ -22,6 +22,7 @@ from execution_daemon.shell.committer import Committer
 from execution_daemon.shell.failpoints import FailPoint
 from execution_daemon.shell.market import Look, MarketReader
 from execution_daemon.shell.slicer import Slicer
+from execution_daemon.shell.store import Undecided
 
 log = logging.getLogger("bifrost.daemon.intake")
 
@@ -51,6 +52,7 @@ class Intake:
         self._may_send = may_send
         self.closed_at: datetime | None = None
         self._session: SessionHours | None = None
+        self._worked: TargetBatch | None = None
 
     async def tick(self) -> datetime:
         """Look at the clock and the table; returns market time. Takes nothing while `closed_at` stands."""
@@ -65,12 +67,12 @@ class Intake:
         return now
 
     async def _take(self, now: datetime) -> None:
-        undecided, released = await self.store.undecided_batches()
+        undecided = await self.store.undecided_batches()
         if not undecided:
             return
         ahead = self._look_ahead(undecided, now)
         try:
-            choice = await self._choose(undecided, released, now)
+            choice = await self._choose(undecided, now)
             for batch, refusal in choice.refused:
                 log.error("batch %s quarantined: %s: %s", batch.batch_id, refusal.code, refusal.detail)
                 await self.store.decide_batch(batch.batch_id, "quarantined", now, refusal.code, refusal.detail)
@@ -82,18 +84,24 @@ class Intake:
                 look.cancel()
             await asyncio.gather(*ahead.values(), return_exceptions=True)
 
-    def _look_ahead(self, undecided: Sequence[TargetBatch], now: datetime) -> dict[UUID, asyncio.Task[Look]]:
-        """The broker takes longest to answer: it is asked about the newest batch that is due while that is examined."""
-        due = [batch for batch in undecided if batch.valid_from <= now][-1:]
-        return {batch.batch_id: asyncio.create_task(self._look(batch, self._session)) for batch in due if self._session}
+    def _look_ahead(self, undecided: Sequence[Undecided], now: datetime) -> dict[UUID, asyncio.Task[Look]]:
+        """The broker takes longest to answer: asked about the newest batch that is due, before that is read whole."""
+        due = [one for one in undecided if one.batch.valid_from <= now][-1:]
+        session = self._session
+        return {one.batch.batch_id: asyncio.create_task(self._look(one.symbols, session)) for one in due if session}
 
-    async def _look(self, batch: TargetBatch, session: SessionHours) -> Look:
-        symbols = self.keeper.book.symbols | {target.symbol for target in batch.targets}
-        return await self.reader.look(symbols, session)
+    async def _look(self, symbols: frozenset[str], session: SessionHours) -> Look:
+        return await self.reader.look(self.keeper.book.symbols | symbols, session)
 
-    async def _choose(self, undecided: tuple[TargetBatch, ...], released: frozenset[UUID], now: datetime) -> Choice:
-        limits, known, last = await self.store.limits(), await self.store.known_symbols(), await self.store.last_batch()
-        return choose(undecided, now, known, last, limits, released)
+    async def _choose(self, undecided: Sequence[Undecided], now: datetime) -> Choice:
+        batches, known, last, limits = await asyncio.gather(
+            self.store.with_targets([one.batch for one in undecided]),
+            self.store.known_symbols(),
+            self.store.last_batch(self._worked),
+            self.store.limits(),
+        )
+        released = {one.batch.batch_id for one in undecided if one.is_released}
+        return choose(batches, now, known, last, limits, released)
 
     async def _work(self, batch: TargetBatch, look: asyncio.Task[Look] | None) -> None:
         if self._session is None:
@@ -101,7 +109,7 @@ class Intake:
                 "batch %s waits: reference.sessions has no session of %s to trade it in", batch.batch_id, self.store.mic
             )
             return
-        market, controls = await (look or self._look(batch, self._session))
+        market, controls = await (look or self._look(frozenset(t.symbol for t in batch.targets), self._session))
         if market.now >= batch.valid_until:
             return  # it ended while the broker was asked: the next tick refuses it
         await self.store.decide_batch(batch.batch_id, "accepted", market.now)
@@ -109,6 +117,7 @@ class Intake:
         backlog, schedules = self.keeper.to_send.qsize(), await self._schedules(batch, market)
         decided = work(self.keeper.book, batch, market, controls, schedules=schedules, backlog=backlog)
         self.keeper.accepted.add(batch.batch_id)
+        self._worked = batch
         reasons = await self.committer.commit(decided, market.now)
         sent = sum(code == RiskCode.ACCEPTED for code in reasons.values())
         log.info("batch %s: %d orders, %d denied", batch.batch_id, sent, len(reasons) - sent)

@@ -26,8 +26,7 @@ class MarketReader:
     async def market(self, symbols: Collection[str], session: SessionHours) -> Market:
         """Last trades of `symbols`; the clock is read after them, so that none is of the future."""
         wanted = sorted(symbols)
-        trades = await self._broker.last_trade(wanted)
-        tradable = await self._broker.tradability(wanted)
+        trades, tradable = await asyncio.gather(self._broker.last_trade(wanted), self._broker.tradability(wanted))
         now = await self._clock.read()
         return Market(
             now=now,

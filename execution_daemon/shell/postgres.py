@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from bifrost_core.settings import Settings
 from bifrost_core.warehouse.connect import Role, url
 from execution_daemon.errors import LeaseLost, StoreFailed
 from execution_daemon.shell.statements import SQL
-from execution_daemon.shell.store import Statements
+from execution_daemon.shell.store import Asked, Statements
 
 LEASE_LOST = "BF001"
 CHANNEL = "bifrost_targets"
@@ -62,16 +63,26 @@ class PostgresGateway:
 
 
 class PostgresStatements:
-    """The statements of `sql/*.sql` on one autocommit connection."""
+    """The statements of `sql/*.sql` on one autocommit connection, which they take in turn."""
 
     def __init__(self, connection: psycopg.AsyncConnection[DictRow]) -> None:
         self._connection = connection
+        self._turn = asyncio.Lock()
 
     async def rows(self, name: str, params: Mapping[str, Any]) -> list[DictRow]:
         """Run one statement."""
-        with store_failures():
-            cursor = await self._connection.execute(SQL[name], params)
-            return await cursor.fetchall()
+        async with self._turn:
+            with store_failures():
+                cursor = await self._connection.execute(SQL[name], params)
+                return await cursor.fetchall()
+
+    async def together(self, asked: Iterable[Asked]) -> list[list[DictRow]]:
+        """Run statements in one transaction; the server works on one while the next is made."""
+        async with self._turn:
+            with store_failures():
+                async with self._connection.pipeline(), self._connection.transaction():
+                    cursors = [await self._connection.execute(SQL[name], params) for name, params in asked]
+                return [await cursor.fetchall() for cursor in cursors]
 
     async def close(self) -> None:
         """Close the connection."""

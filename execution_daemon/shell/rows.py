@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -116,8 +116,13 @@ def adjustment_of(row: Row) -> Adjustment:
     )
 
 
-def batch_of(row: Row, targets: Iterable[Row]) -> TargetBatch:
-    """A row of signals.target_batches with its rows of signals.targets."""
+def target_of(row: Row) -> Target:
+    """A row of signals.targets."""
+    return Target(row["symbol"], row["target_weight"], row["reference_price"], row["contributions"])
+
+
+def batch_of(row: Row) -> TargetBatch:
+    """A row of signals.target_batches, without its targets."""
     return TargetBatch(
         batch_id=row["batch_id"],
         account=row["account"],
@@ -125,9 +130,7 @@ def batch_of(row: Row, targets: Iterable[Row]) -> TargetBatch:
         as_of_session=row["as_of_session"],
         valid_from=row["valid_from"],
         valid_until=row["valid_until"],
-        targets=tuple(
-            Target(t["symbol"], t["target_weight"], t["reference_price"], t["contributions"]) for t in targets
-        ),
+        targets=(),
         content_hash=row["content_hash"],
         row_count=row["row_count"],
         dagster_run_id=row["dagster_run_id"],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
+import orjson
 from psycopg.rows import DictRow
 
 from bifrost_core.settings import Settings
@@ -16,7 +18,7 @@ from bifrost_core.trading.limits import Limit, LimitCode, Limits
 from bifrost_core.trading.orders import Block, BlockCode, Order, OrderEvent, Ticket, Unblock, fold, opened
 from bifrost_core.trading.positions import Holdings, Position
 from bifrost_core.trading.risk import SessionHours, SymbolFacts
-from bifrost_core.trading.targets import TargetBatch
+from bifrost_core.trading.targets import Target, TargetBatch
 from execution_daemon.core.book import Adjusted, Blocked, Book, Booked, Input, Record, RecordAdjustment, Reported
 from execution_daemon.core.inputs import Controls
 from execution_daemon.core.intents import Work
@@ -24,16 +26,34 @@ from execution_daemon.core.rebuild import differences, rebuild
 from execution_daemon.core.reconcile import Break, OurFill
 from execution_daemon.errors import LeaseLost, ensure
 from execution_daemon.shell.risk_inputs import RiskInputs
-from execution_daemon.shell.rows import adjustment_of, batch_of, event_of, parent_of, ticket_of
+from execution_daemon.shell.rows import adjustment_of, batch_of, event_of, parent_of, target_of, ticket_of
 
 COMPONENT = "execution_daemon"
+PART = 100  # intents that are written while the next are decided
+Asked = tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A batch that nobody has decided on, without its targets; whether a person has released it from quarantine."""
+
+    batch: TargetBatch
+    symbols: frozenset[str]
+    is_released: bool
 
 
 class Statements(Protocol):
-    """Runs the named statements of `sql/*.sql`: each one transaction. One connection; a failure is final."""
+    """Runs the named statements of `sql/*.sql` on one connection; a failure is final."""
 
     async def rows(self, name: str, params: Mapping[str, Any]) -> list[DictRow]:
-        """The rows of a statement. Raises LeaseLost, StoreFailed."""
+        """The rows of a statement, a transaction of its own. Raises LeaseLost, StoreFailed."""
+        ...
+
+    async def together(self, asked: Iterable[Asked]) -> list[list[DictRow]]:
+        """The rows of each statement, all in one transaction: one runs while the next is made.
+
+        Raises LeaseLost, StoreFailed; then nothing of any of them is kept.
+        """
         ...
 
     async def close(self) -> None:
@@ -57,8 +77,10 @@ class Store:
         await self._statements.close()
 
     async def _rows(self, name: str, **params: Any) -> list[DictRow]:
-        given = {"account": self.account, "holder": self.holder, "epoch": self.epoch, "mic": self.mic, **params}
-        return await self._statements.rows(name, given)
+        return await self._statements.rows(name, self._given(**params))
+
+    def _given(self, **params: Any) -> dict[str, Any]:
+        return {"account": self.account, "holder": self.holder, "epoch": self.epoch, "mic": self.mic, **params}
 
     async def _value(self, name: str, **params: Any) -> Any:
         rows = await self._rows(name, **params)
@@ -166,10 +188,11 @@ class Store:
         return bool(await self._value("release_batch", batch_id=batch_id, reason=reason, actor=actor, at=at))
 
     async def submit(self, work: Work, at: datetime) -> Mapping[str, str]:
-        """Commit all intents of one batch, denied ones too; the reason code of each by order id."""
-        intents = json.dumps([intent.as_json() for intent in work.intents])
-        rows = await self._rows("submit_intents", at=at, reserve_limit=work.reserve_limit, intents=intents)
-        return {row["client_order_id"]: row["reason_code"] for row in rows}
+        """Commit all intents in one transaction, denied ones too; the reason code of each by order id."""
+        parts = (orjson.dumps([intent.as_json() for intent in part]).decode() for part in work.parts(PART))
+        given = self._given(at=at, reserve_limit=work.reserve_limit)
+        answers = await self._statements.together(("submit_intents", {**given, "intents": part}) for part in parts)
+        return {row["client_order_id"]: row["reason_code"] for rows in answers for row in rows}
 
     async def decide_batch(self, batch_id: UUID, status: str, at: datetime, reason: str = "", detail: str = "") -> bool:
         return bool(
@@ -207,22 +230,27 @@ class Store:
 
     # ------------------------------------------------------------------------------------------------ reads
 
-    async def undecided_batches(self) -> tuple[tuple[TargetBatch, ...], frozenset[UUID]]:
-        """Oldest first; and those among them that a person has released from quarantine."""
+    async def undecided_batches(self) -> tuple[Undecided, ...]:
+        """Oldest first, without their targets, of which there may be many."""
         rows = await self._rows("undecided_batches")
-        return await self._batches(rows), frozenset(row["batch_id"] for row in rows if row["is_released"])
+        return tuple(Undecided(batch_of(row), frozenset(row["symbols"]), row["is_released"]) for row in rows)
 
-    async def last_batch(self) -> TargetBatch | None:
-        found = await self._batches(await self._rows("last_batch"))
+    async def last_batch(self, remembered: TargetBatch | None = None) -> TargetBatch | None:
+        """The one that was worked last; a batch never changes, so one that is `remembered` is not read again."""
+        rows = await self._rows("last_batch")
+        if remembered and [remembered.batch_id] == [row["batch_id"] for row in rows]:
+            return remembered
+        found = await self.with_targets([batch_of(row) for row in rows])
         return found[0] if found else None
 
-    async def _batches(self, rows: Sequence[DictRow]) -> tuple[TargetBatch, ...]:
-        if not rows:
+    async def with_targets(self, batches: Sequence[TargetBatch]) -> tuple[TargetBatch, ...]:
+        """The same batches with their targets, in the order of symbols."""
+        if not batches:
             return ()
-        targets: dict[UUID, list[DictRow]] = {row["batch_id"]: [] for row in rows}
-        for target in await self._rows("targets", batch_ids=list(targets)):
-            targets[target["batch_id"]].append(target)
-        return tuple(batch_of(row, targets[row["batch_id"]]) for row in rows)
+        targets: dict[UUID, list[Target]] = {batch.batch_id: [] for batch in batches}
+        for row in await self._rows("targets", batch_ids=list(targets)):
+            targets[row["batch_id"]].append(target_of(row))
+        return tuple(replace(batch, targets=tuple(targets[batch.batch_id])) for batch in batches)
 
     async def accepted_batches(self) -> tuple[UUID, ...]:
         """Batches whose orders are decided, and not yet all answered."""

@@ -133,16 +133,19 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Shares of one symbol: held (signed), and still to come from working and unknown orders (unsigned, each way)."""
+    """Shares of one symbol: held (signed), and still to come from working and unknown orders (unsigned, each way).
+
+    `worst`: the most shares, either way, that could be held if only the orders of one side were filled.
+    """
 
     held: Decimal = ZERO
     buying: Decimal = ZERO
     selling: Decimal = ZERO
+    worst: Decimal = field(init=False, compare=False)
 
-    @property
-    def worst(self) -> Decimal:
-        """The most shares, either way, that could be held if only the orders of one side were filled."""
-        return max(abs(self.held + self.buying), abs(self.held - self.selling))
+    def __post_init__(self) -> None:
+        worst = max(abs(self.held + self.buying), abs(self.held - self.selling))
+        object.__setattr__(self, "worst", worst)  # once: half a dozen controls ask for it
 
     @property
     def settled(self) -> Decimal:

@@ -76,7 +76,7 @@ class Tally:
     def _changed(self, p: Proposal, qty: Decimal) -> Change:
         before = self.exposures.get(p.symbol, FLAT)
         others = self.alternatives.get(Alternatives(p.group, p.symbol, p.side), ZERO) if p.group else ZERO
-        alone = before.plus(p.side, -others)
+        alone = before.plus(p.side, -others) if others else before
         reduces = (alone.once_filled(p.awaited) if p.awaited else alone).is_reduced_by(p.side, qty)
         after = before.plus(p.side, max(qty - others, ZERO) if reduces else qty)
         return Change(before, after, after.worst > before.worst, reduces)

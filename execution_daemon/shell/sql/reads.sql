@@ -92,7 +92,8 @@ where account = %(account)s and broker = %(broker)s and event_at >= coalesce(%(s
 -- name: undecided_batches
 -- Batches nobody has decided on, and those accepted of which no order was decided: the daemon stopped in between.
 select b.batch_id, b.account, b.strategies, b.as_of_session, b.valid_from, b.valid_until, b.row_count, b.content_hash,
-       b.dagster_run_id, b.code_version, b.data_version, coalesce(i.status = 'released', false) as is_released
+       b.dagster_run_id, b.code_version, b.data_version, coalesce(i.status = 'released', false) as is_released,
+       array(select t.symbol from signals.targets t where t.batch_id = b.batch_id order by t.symbol) as symbols
 from signals.target_batches b left join trading.batch_intake i using (batch_id)
 where b.account = %(account)s
   and (i.status is null or i.status = 'released'

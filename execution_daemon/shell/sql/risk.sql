@@ -8,30 +8,27 @@ where r.valid_from <= %(session)s and (r.valid_to is null or %(session)s < r.val
 -- name: risk_facts
 -- Of each symbol: the last close before the session, the mean close and volume of the 20 sessions before it, all in
 -- today's shares. The latest vintage of a bar counts: what a vendor corrected is what is known.
-with wanted as (
+with wanted as materialized (
     select m.symbol, m.instrument_id, i.sector
     from reference.meant_by(%(symbols)s, %(session)s) m join reference.instruments i using (instrument_id)
-), bars as (
-    select distinct on (b.instrument_id, b.session) b.instrument_id, b.session, b.close, b.volume
-    from raw.daily_bars b
-    where b.instrument_id in (select w.instrument_id from wanted w)
-      and b.session >= %(session)s::date - 45 and b.session < %(session)s
-    order by b.instrument_id, b.session desc, b.ingested_at desc
 ), splits as materialized (  -- few: looked through for each bar
     select distinct on (a.instrument_id, a.ex_session) a.instrument_id, a.ex_session, a.price_factor
     from raw.corporate_actions a
     where a.kind = 'split' and a.ex_session > %(session)s::date - 45 and a.ex_session <= %(session)s
     order by a.instrument_id, a.ex_session, a.ingested_at desc
-), comparable as (
-    select b.instrument_id, b.close * f.factor as close, b.volume / f.factor as volume,
-           row_number() over (partition by b.instrument_id order by b.session desc) as nth
-    from bars b cross join lateral (
-        select coalesce(exp(sum(ln(s.price_factor))), 1) as factor
-        from splits s where s.instrument_id = b.instrument_id and s.ex_session > b.session) f
 )
-select w.symbol, w.sector, max(c.close) filter (where c.nth = 1)::numeric as previous_close,
-       avg(c.close)::numeric as period_mean, avg(c.volume)::numeric as adv
-from wanted w left join comparable c on c.instrument_id = w.instrument_id and c.nth <= 20
+select w.symbol, w.sector, (array_agg(b.close * f.factor order by b.session desc))[1]::numeric as previous_close,
+       avg(b.close * f.factor)::numeric as period_mean, avg(b.volume / f.factor)::numeric as adv
+from wanted w
+left join lateral (
+    select distinct on (d.session) d.session, d.close, d.volume
+    from raw.daily_bars d
+    where d.instrument_id = w.instrument_id and d.session >= %(session)s::date - 45 and d.session < %(session)s
+    order by d.session desc, d.ingested_at desc
+    limit 20) b on true
+left join lateral (
+    select coalesce(exp(sum(ln(s.price_factor))), 1) as factor
+    from splits s where s.instrument_id = w.instrument_id and s.ex_session > b.session) f on true
 group by w.symbol, w.sector
 
 -- name: risk_day

@@ -56,7 +56,9 @@ def undecided_batches(tx: Transaction, given: Given) -> list[Row]:
         status = _status(tx, batch)
         is_open = status in {None, "released"} or (status == "accepted" and batch["batch_id"] not in planned)
         if batch["account"] == given["account"] and is_open:
-            rows.append({**{name: batch[name] for name in COLUMNS}, "is_released": status == "released"})
+            symbols = sorted(row["symbol"] for row in tx.tables.targets if row["batch_id"] == batch["batch_id"])
+            told = {"is_released": status == "released", "symbols": symbols}
+            rows.append({**{name: batch[name] for name in COLUMNS}, **told})
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -89,14 +89,20 @@ class Database:
 
     def run(self, session: Session, name: str, given: Given) -> list[Row]:
         """One statement, committed. Raises LeaseLost, Refused; then nothing is changed."""
+        (rows,) = self.run_together(session, [(name, given)])
+        return rows
+
+    def run_together(self, session: Session, asked: Sequence[tuple[str, Given]]) -> list[list[Row]]:
+        """Statements, committed as one. Raises LeaseLost, Refused; then nothing of any of them is kept."""
         transaction = Transaction(self.tables, session, self.now(), self.sessions)
         try:
-            rows = STATEMENTS[name](transaction, given)
+            answers = [STATEMENTS[name](transaction, given) for name, given in asked]
         except Exception:
             self.tables.roll_back()
             raise
         self.tables.commit()
-        self.statements += 1
-        for observe in self.observers:
-            observe(self, session, name, given, rows)
-        return rows
+        self.statements += len(answers)
+        for (name, given), rows in zip(asked, answers, strict=True):
+            for observe in self.observers:
+                observe(self, session, name, given, rows)
+        return answers

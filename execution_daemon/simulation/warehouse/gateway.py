@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from execution_daemon.errors import StoreFailed
 from execution_daemon.shell.statements import SQL
+from execution_daemon.shell.store import Asked
 from execution_daemon.simulation.loop import Process
 from execution_daemon.simulation.warehouse import batches, events, intents, leases, reads, risk
 from execution_daemon.simulation.warehouse.database import STATEMENTS, Database, Session
@@ -47,13 +48,19 @@ class MemoryStatements:
 
     async def rows(self, name: str, params: Mapping[str, Any]) -> list[Row]:
         """Run one statement; it takes effect at one instant between the question and the answer."""
-        faults = self._faults
+        (rows,) = await self.together([(name, params)])
+        return rows
+
+    async def together(self, asked: Iterable[Asked]) -> list[list[Row]]:
+        """Run statements in one transaction, which takes effect at one instant."""
+        faults, statements = self._faults, list(asked)
         await self._travel()
-        breaks = faults.broken > 0 and name in WRITES and faults.random.random() < faults.broken
+        writes = any(name in WRITES for name, _ in statements)
+        breaks = faults.broken > 0 and writes and faults.random.random() < faults.broken
         if breaks and faults.random.random() < 0.5:
             self._database.disconnect(self._session)
             raise ConnectionLost
-        rows = self._database.run(self._session, name, params)
+        rows = self._database.run_together(self._session, statements)
         if breaks:
             self._database.disconnect(self._session)
             raise ConnectionLost

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
+import orjson
 import pytest
 
-from bifrost_core.trading.limits import DEFAULT_LIMITS, LimitCode, Limits
+from bifrost_core.trading.limits import DEFAULT_LIMITS, Limit, LimitCode, Limits
 from bifrost_core.trading.orders import BlockCode, Order, OrdStatus
 from bifrost_core.trading.positions import Holdings, Position
 from bifrost_core.trading.risk import RiskCode
@@ -34,7 +36,11 @@ def test_orders_are_sized_by_equity_and_reserved():
     assert (intent.ticket.order_qty, intent.denied) == (D(4000), None)
     assert D(intent.as_json()["reserved_value"]) == D(200_000)
     assert decided.reserve_limit == D(2_000_000)
-    assert json.loads(json.dumps(intent.as_json())) == intent.as_json()
+    written = json.loads(orjson.dumps(intent.as_json()))
+    assert (UUID(written["batch_id"]), datetime.fromisoformat(written["valid_until"])) == (
+        intent.ticket.batch_id,
+        intent.ticket.valid_until,
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,3 +103,16 @@ def test_what_works_already_is_not_ordered_again():
     working = Order(ticket("w", qty=4000), OrdStatus.NEW)
     decided = work(replace(RICH, orders={"w": working}), batch({"AAPL": "0.2"}), MARKET, CONTROLS)
     assert decided.intents == ()
+
+
+def test_each_order_is_decided_on_when_it_is_taken_and_counts_for_the_next():
+    """The first are written while the next are decided; taken all at once or in parts, the decisions are the same."""
+    weights = {"AAPL": "0.3", "IBM": "0.2"}
+    power = Limit(LimitCode.BUYING_POWER, D("0.4"), "equity_fraction")
+    tight = replace(CONTROLS, limits=CONTROLS.limits.with_rows([power]))
+    at_once = work(RICH, batch(weights), MARKET, tight).intents
+    in_parts = work(RICH, batch(weights), MARKET, tight)
+    parts = list(in_parts.parts(1))
+    assert [len(part) for part in parts] == [1, 1]
+    assert sum(parts, ()) == in_parts.intents == at_once
+    assert [intent.denied and intent.denied.code for intent in at_once] == [None, RiskCode.BUYING_POWER]

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from benchmarks.mutants.mutant import AGREEMENT, FUNCTIONS, GOVERNANCE, SQL, Mutant
+from benchmarks.mutants.mutant import AGREEMENT, FUNCTIONS, GOVERNANCE, SHELL, SQL, Mutant
 
 MUTANTS = (
     Mutant(
         "sql_kill_not_read_in_intent",
-        f"{SQL}/0014_intents.sql",
-        "        if v_engaged and trading.is_killed(p_account, r.symbol, r.strategies) then\n",
-        "        if false then\n",
+        f"{SQL}/0016_rebalance.sql",
+        "            if v_engaged and trading.is_killed(p_account, r.symbol, r.strategies) then\n",
+        "            if false then\n",
         "as kill_not_read_in_intent, in the SQL itself",
         tests=AGREEMENT,
     ),
     Mutant(
         "sql_reservation_unlimited",
-        f"{SQL}/0014_intents.sql",
-        "        elsif r.reserved_value > 0 and v_reserved + r.reserved_value > p_reserve_limit then\n",
-        "        elsif r.reserved_value > 0 and v_reserved + r.reserved_value > p_reserve_limit * 2 then\n",
+        f"{SQL}/0016_rebalance.sql",
+        "            elsif r.reserved_value > 0 and v_reserved + r.reserved_value > p_reserve_limit then\n",
+        "            elsif r.reserved_value > 0 and v_reserved + r.reserved_value > p_reserve_limit * 2 then\n",
         "orders that each fit are accepted although they do not fit together",
         tests=AGREEMENT,
+    ),
+    Mutant(
+        "sql_many_that_do_not_fit_together",
+        f"{SQL}/0016_rebalance.sql",
+        " or v_repeated <> '{}' or v_reserved > p_reserve_limit then\n",
+        " or v_repeated <> '{}' then\n",
+        "orders that each fit are not looked at one by one although they do not fit together",
+        tests=AGREEMENT,
+    ),
+    Mutant(
+        "sql_slices_not_looked_at",
+        f"{SQL}/0016_rebalance.sql",
+        "    if v_engaged or v_slices or ",
+        "    if v_engaged or ",
+        "slices exceed their parent, where nothing else stands against any of them",
+        tests=FUNCTIONS,
+    ),
+    Mutant(
+        "parts_kept_of_what_failed",
+        f"{SHELL}/postgres.py",
+        "                async with self._connection.pipeline(), self._connection.transaction():\n",
+        "                async with self._connection.pipeline():\n",
+        "the first intents of a rebalance are kept where the rest could not be decided",
+        tests=("tests/execution_daemon/shell/test_postgres.py::test_nothing_is_kept_where_the_next_cannot_be_made",),
     ),
     Mutant(
         "sql_cash_not_moved",
@@ -31,23 +55,23 @@ MUTANTS = (
     ),
     Mutant(
         "sql_slices_counted_one_by_one",
-        f"{SQL}/0014_intents.sql",
-        "                where a.parent_id = r.parent_id and a.outcome = 'accepted'), 0)) then\n",
-        "                where false), 0)) then\n",
+        f"{SQL}/0016_rebalance.sql",
+        "                    where a.parent_id = r.parent_id and a.outcome = 'accepted'), 0)) then\n",
+        "                    where false), 0)) then\n",
         "two slices of one commit exceed their parent",
         tests=FUNCTIONS,
     ),
     Mutant(
         "sql_duplicate_within_a_call",
-        f"{SQL}/0014_intents.sql",
-        "            if r.client_order_id = any (v_repeated) then\n",
-        "            if false then\n",
+        f"{SQL}/0016_rebalance.sql",
+        "                if r.client_order_id = any (v_repeated) then\n",
+        "                if false then\n",
         "the same id twice in one commit reserves twice, or ends the daemon",
         tests=FUNCTIONS,
     ),
     Mutant(
         "sql_epoch_not_checked",
-        f"{SQL}/0014_intents.sql",
+        f"{SQL}/0016_rebalance.sql",
         "    perform trading.require_lease(p_account, p_holder, p_epoch);\n",
         "    null;\n",
         "a leader that was paused commits intents after another has taken over",
@@ -184,10 +208,18 @@ MUTANTS = (
     ),
     Mutant(
         "sql_chain_not_linked",
-        f"{SQL}/0002_trading_functions.sql",
-        "return sha256(p_prev || convert_to(\n",
-        "return sha256(convert_to(\n",
+        f"{SQL}/0016_rebalance.sql",
+        "return sha256(p_prev || audit.entry_bytes(",
+        "return sha256(audit.entry_bytes(",
         "the entries of the audit chain do not hang together",
+        tests=FUNCTIONS,
+    ),
+    Mutant(
+        "sql_chain_of_intents_not_linked",
+        f"{SQL}/0016_rebalance.sql",
+        "        v_hash := sha256(v_hash || v_entry);\n",
+        "        v_hash := sha256(v_entry);\n",
+        "the audit entries of a rebalance do not hang together",
         tests=FUNCTIONS,
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,16 @@ def test_its_text_occurs_exactly_once(mutant):
     assert text.count(mutant.old) == 1
     assert mutant.new != mutant.old
     assert all((ROOT / test.partition("::")[0]).exists() for test in mutant.tests)
+
+
+@pytest.mark.parametrize("mutant", [one for one in MUTANTS if one.file.endswith(".sql")], ids=lambda one: one.name)
+def test_what_it_spoils_in_a_migration_is_not_replaced_by_a_later_one(mutant):
+    """The defect would be planted in a function that nobody calls."""
+    function = re.compile(r"create (?:or replace )?function ([\w.]+)\(")
+    path = ROOT / mutant.file
+    (*_, spoilt) = function.findall(path.read_text().partition(mutant.old)[0])
+    later = [other for other in path.parent.glob("*.sql") if other.name > path.name]
+    assert [other.name for other in later if spoilt in function.findall(other.read_text())] == []
 
 
 def test_there_are_enough_and_each_has_a_name_of_its_own():

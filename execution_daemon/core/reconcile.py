@@ -6,13 +6,14 @@ named, never a correction; an order without an answer is not compared, because i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import filterfalse, pairwise
 
 from bifrost_core.trading.costs import to_cent
-from bifrost_core.trading.orders import ZERO, Order, OrdStatus
+from bifrost_core.trading.orders import CORRECTIONS, ZERO, Order, OrdStatus, is_replay
 from execution_daemon.brokers.port import (
     Adjustment,
     BrokerOrderState,
@@ -69,11 +70,11 @@ class Break:
 def catch_up(book: Book, snapshot: Snapshot) -> tuple[Reported, ...]:
     """What the broker says of our orders and we may not have heard: that it has them, their fills, their ends."""
     states = [state for state in snapshot.orders if state.client_order_id in book.orders]
-    fills = [report for report in snapshot.fills if report.client_order_id in book.orders]
+    fills = [Reported(f.client_order_id, event_of(f)) for f in snapshot.fills if f.client_order_id in book.orders]
     heard = [
         Reported(s.client_order_id, known_event(s)) for s in states if _needs_proof(book.orders[s.client_order_id])
     ]
-    heard += [Reported(f.client_order_id, event_of(f)) for f in fills]
+    heard += _in_turn(book, fills)
     ended = [s for s in states if not s.status.is_open and (s.status is not BrokerStatus.FILLED or was_taken_back(s))]
     heard += [
         Reported(s.client_order_id, state_event(s, s.updated_at))
@@ -81,6 +82,21 @@ def catch_up(book: Book, snapshot: Snapshot) -> tuple[Reported, ...]:
         if not book.orders[s.client_order_id].status.is_terminal
     ]
     return tuple(heard)
+
+
+def _in_turn(book: Book, fills: Sequence[Reported]) -> list[Reported]:
+    """The ledger's fills in its order; but where a later one of an order was heard before an earlier one, what was
+    taken back of that order is told first, the newest first: else an execution that no longer stands could fill it.
+    """
+    heard: dict[str, list[bool]] = {}
+    for one in fills:
+        heard.setdefault(one.client_order_id, []).append(is_replay(book.orders[one.client_order_id], one.event))
+    overtaken = {key for key, known in heard.items() if (False, True) in pairwise(known)}
+
+    def is_first(one: Reported) -> bool:
+        return one.client_order_id in overtaken and one.event.kind in CORRECTIONS
+
+    return [*filter(is_first, reversed(fills)), *filterfalse(is_first, fills)]
 
 
 def _needs_proof(order: Order) -> bool:

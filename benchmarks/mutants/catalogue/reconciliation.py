@@ -36,9 +36,17 @@ MUTANTS = (
     Mutant(
         "catch_up_skips_fills",
         f"{CORE}/reconcile.py",
-        "    heard += [Reported(f.client_order_id, event_of(f)) for f in fills]\n",
+        "    heard += _in_turn(book, fills)\n",
         "",
         "what the stream lost stays lost",
+    ),
+    Mutant(
+        "taken_back_after_what_overtook_it",
+        f"{CORE}/reconcile.py",
+        "        return one.client_order_id in overtaken and one.event.kind in CORRECTIONS\n",
+        "        return False\n",
+        "an execution that no longer stands fills an order, which ends with its bust and works on",
+        tests=("tests/execution_daemon/core/test_reconcile.py::test_what_was_taken_back_does_not_fill_an_order",),
     ),
     Mutant(
         "catch_up_skips_ends",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,16 +34,18 @@ class Market:
         self._link = link
         self._quote_seconds = quote_seconds
         self._details: dict[str, Any] = {}
+        self._asked: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lines = asyncio.Semaphore(AT_ONCE)
 
     async def details(self, symbol: str) -> Any | None:
         """TWS's description of a stock; None if it has none of this name. Raises BrokerUnclear."""
-        if symbol not in self._details:
-            found = await self._look_up(symbol)
-            if found is None:
-                return None
-            self._details[symbol] = found
-        return self._details[symbol]
+        async with self._asked[symbol]:  # prices and what may be done are asked for at once, and both need it
+            if symbol not in self._details:
+                found = await self._look_up(symbol)
+                if found is None:
+                    return None
+                self._details[symbol] = found
+            return self._details[symbol]
 
     async def _look_up(self, symbol: str) -> Any | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -89,6 +90,17 @@ class TestInteractiveBrokers(BrokerConformance):
 
 class TestInteractiveBrokersBusts(BustConformance):
     pass
+
+
+async def test_a_symbol_is_described_once_for_whoever_asks_at_the_same_time():
+    """TWS allows fifty messages a second: the first look at a universe would take twice as many as it needs."""
+    server = server_before_the_open()
+    await server.start()
+    broker = InteractiveBrokersBroker(Endpoint("127.0.0.1", server.port, CLIENT_ID))
+    await asyncio.gather(broker.last_trade(["MSFT"]), broker.tradability(["MSFT"]))
+    assert server.described == ["MSFT"]
+    await broker.close()
+    await server.stop()
 
 
 async def test_the_settings_choose_the_broker(settings):

@@ -68,6 +68,7 @@ class TwsServer:
         self.halted, self.shortable, self.close = "0", "3.0", price
         self.no_quotes: tuple[int, str] | None = None
         self.placed: list[str] = []  # the reference of every placeOrder that was processed, in order
+        self.described: list[str] = []  # the symbol of every reqContractDetails
         self.port = 0
         self._clients: list[Client] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -230,6 +231,7 @@ class TwsServer:
 
     def _details(self, client: Client, fields: list[str]) -> None:
         number, symbol = int(fields[2]), fields[4]
+        self.described.append(symbol)
         if symbol not in self.steps:
             text = "No security definition has been found for the request"
             self._answer(client, wire.error(number, 200, text))

@@ -12,7 +12,7 @@ from itertools import groupby
 from bifrost_core.calendar import Session
 from bifrost_core.trading.costs import DEFAULT_COSTS, CostModel
 from bifrost_core.trading.orders import ZERO
-from bifrost_core.trading.terms import Side, TimeInForce
+from bifrost_core.trading.terms import AUCTIONS, Side, TimeInForce
 from execution_daemon.paper_exchange import account, actions, matching, quote_matching
 from execution_daemon.paper_exchange.account import Margin
 from execution_daemon.paper_exchange.books import Books
@@ -24,8 +24,6 @@ from execution_daemon.paper_exchange.quote_matching import Shown
 from execution_daemon.paper_exchange.records import StoredExecution, StoredOrder
 from execution_daemon.paper_exchange.tape import Bar, Minute, Quote
 from execution_daemon.paper_exchange.working import IMMEDIATE, Execution, Outcome, WorkingOrder
-
-AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,14 @@ MUTANTS = (
         "orders leave before their intents are durable",
     ),
     Mutant(
+        "parts_kept_of_what_failed",
+        f"{SHELL}/postgres.py",
+        "                async with self._connection.pipeline(), self._connection.transaction():\n",
+        "                async with self._connection.pipeline():\n",
+        "the first intents of a rebalance are kept where the rest could not be decided",
+        tests=("tests/execution_daemon/shell/test_postgres.py::test_nothing_is_kept_where_the_next_cannot_be_made",),
+    ),
+    Mutant(
         "timeout_is_reject",
         f"{SHELL}/sender.py",
         "return OrderEvent(ExecType.NO_ANSWER, self.keeper.clock.now(), text=str(error) or type(error).__name__)",

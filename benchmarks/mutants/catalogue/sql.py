@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.mutants.mutant import AGREEMENT, FUNCTIONS, GOVERNANCE, SHELL, SQL, Mutant
+from benchmarks.mutants.mutant import AGREEMENT, FUNCTIONS, GOVERNANCE, SQL, Mutant
 
 MUTANTS = (
     Mutant(
@@ -36,14 +36,6 @@ MUTANTS = (
         "    if v_engaged or ",
         "slices exceed their parent, where nothing else stands against any of them",
         tests=FUNCTIONS,
-    ),
-    Mutant(
-        "parts_kept_of_what_failed",
-        f"{SHELL}/postgres.py",
-        "                async with self._connection.pipeline(), self._connection.transaction():\n",
-        "                async with self._connection.pipeline():\n",
-        "the first intents of a rebalance are kept where the rest could not be decided",
-        tests=("tests/execution_daemon/shell/test_postgres.py::test_nothing_is_kept_where_the_next_cannot_be_made",),
     ),
     Mutant(
         "sql_cash_not_moved",

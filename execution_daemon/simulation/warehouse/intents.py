@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from bifrost_core.trading.terms import PRICES
 from execution_daemon.simulation.warehouse import audit
 from execution_daemon.simulation.warehouse.database import Given, Refused, Transaction, statement, value
 from execution_daemon.simulation.warehouse.leases import is_killed, require_lease
@@ -83,10 +84,9 @@ def _order(tx: Transaction, given: Given, intent: dict[str, Any]) -> Row:
     valid = moment(intent["valid_until"]) if intent["valid_until"] else batch["valid_until"] if batch else None
     texts = ("client_order_id", "symbol", "side", "order_type", "time_in_force", "leg")
     links = ("group_id", "after_id", "release", "parent_id")
-    prices = ("limit_price", "stop_price", "trail_offset", "limit_offset")
     return {
         **{name: intent[name] for name in (*texts, *links)},
-        **{name: optional(intent[name]) for name in prices},
+        **{name: optional(intent[name]) for name in PRICES},
         **{name: bool(intent[name]) for name in ("post_only", "reduce_only", "is_oco")},
         "account": given["account"],
         "batch_id": UUID(intent["batch_id"]),
